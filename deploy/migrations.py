@@ -1,0 +1,49 @@
+"""Plain SQL migrations, a schema a service: applied in the order of their names, each in a transaction, once.
+
+A tool such as yoyo would bring a second Postgres driver for what is a lock, a table and a loop.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+
+import asyncpg
+
+ROOT = Path(__file__).parent.parent
+LOCK = 0x6F726472  # "ordr": several may start at once, one migrates
+
+
+class MigrationChanged(Exception):
+    """A migration that was applied is no longer what it was; a change is a new file."""
+
+
+def files(service: str) -> list[Path]:
+    """What every service has, then the service's own."""
+    return sorted((ROOT / "shared/migrations").glob("*.sql")) + sorted(
+        (ROOT / "services" / service / "migrations").glob("*.sql")
+    )
+
+
+async def migrate(connection: asyncpg.Connection, service: str) -> list[str]:
+    """Bring the service's schema up to date; the names of what was applied."""
+    applied = []
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", LOCK, service)
+        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {service}")
+        await connection.execute(f"SET LOCAL search_path = {service}; SET LOCAL lock_timeout = '5s'")
+        await connection.execute(
+            """
+            CREATE TABLE IF NOT EXISTS migration (
+                name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())
+            """
+        )
+        known = {row["name"]: row["checksum"] for row in await connection.fetch("SELECT name, checksum FROM migration")}
+        for file in files(service):
+            name, sql = f"{file.parent.parent.name}/{file.name}", file.read_text()
+            checksum = sha256(sql.encode()).hexdigest()
+            if name not in known:
+                await connection.execute(sql)
+                await connection.execute("INSERT INTO migration (name, checksum) VALUES ($1, $2)", name, checksum)
+                applied.append(name)
+            elif known[name] != checksum:
+                raise MigrationChanged(f"{name} was changed after it was applied to schema {service}: make a new file")
+    return applied

@@ -1,0 +1,193 @@
+"""The bus: one topic exchange, a quorum queue per service and event type, received by FastStream, published with
+confirms on a connection of its own (a broker that blocks publishers must not stop acknowledgements)."""
+
+import asyncio
+import random
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from faststream import AckPolicy
+from faststream.message import StreamMessage
+from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitQueue
+from faststream.rabbit.subscriber.usecase import RabbitSubscriber
+from faststream.rabbit.utils import RabbitClientProperties
+
+from shared import codec, dead_letters, inbox, metrics
+from shared.batching import Batcher
+from shared.codec import Decoded
+from shared.database import Database
+from shared.events import Event
+from shared.settings import Settings
+from shared.subscriptions import Subscription, Subscriptions
+
+log = structlog.get_logger()
+
+EXCHANGE = "orderbus.events"
+DEAD_EXCHANGE = "orderbus.dead"
+HEARTBEAT = 15
+"""Seconds; a dead connection is noticed within three of them instead of three minutes at the default."""
+
+PUBLISH_TIMEOUT = 10
+DELIVERY_LIMIT = 10
+"""A message that has come back so often kills whoever takes it: it ends as a dead letter."""
+
+
+def queue_name(service: str, event_type: str) -> str:
+    """Where a service hears events of a type."""
+    return f"{service}.{event_type}"
+
+
+def dead_queue_name(service: str) -> str:
+    """Where the broker puts the messages it gave up delivering to a service."""
+    return f"{service}.dead"
+
+
+def queue_arguments(service: str) -> dict[str, Any]:
+    """Every default that differs between RabbitMQ 3.10 and 4.x is said."""
+    return {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-overflow": "reject-publish",  # at-least-once dead-lettering needs it
+        "x-dead-letter-strategy": "at-least-once",
+        "x-dead-letter-exchange": DEAD_EXCHANGE,
+        "x-dead-letter-routing-key": dead_queue_name(service),
+    }
+
+
+class Publisher:
+    """Publishes persistent, mandatory, confirmed messages on its own connection."""
+
+    def __init__(self, settings: Settings, service: str, must_route: set[str]) -> None:
+        self._url = settings.rabbitmq_url.get_secret_value()
+        self._name = f"orderbus-{service}-publisher"
+        self._must_route = must_route
+        self._connection: AbstractRobustConnection | None = None
+        self._exchange: aio_pika.abc.AbstractExchange | None = None
+
+    async def start(self) -> None:
+        """Connect. Raises when the broker cannot be reached."""
+        self._connection = await aio_pika.connect_robust(
+            self._url, heartbeat=HEARTBEAT, timeout=10, client_properties={"connection_name": self._name}
+        )
+        channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+        self._exchange = await channel.get_exchange(EXCHANGE, ensure=False)
+
+    async def publish(self, event_type: str, body: bytes, content_type: str) -> None:
+        """Returns when the broker has the message in every queue it belongs in; raises when it has not, or did not say.
+        A type that nobody has subscribed to may go nowhere."""
+        assert self._exchange is not None, "publish before start"
+        message = aio_pika.Message(
+            body,
+            content_type=content_type,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            # of the attempt, not of the event: returned messages are matched by it
+            message_id=str(uuid4()),
+        )
+        await self._exchange.publish(
+            message, routing_key=event_type, mandatory=event_type in self._must_route, timeout=PUBLISH_TIMEOUT
+        )
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection stands."""
+        return self._connection is not None and self._connection.connected.is_set()
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.close()
+
+
+class _Received:
+    """One message, decoded. An object, because FastStream would unpack a list into arguments."""
+
+    def __init__(self, decoded: Decoded, redelivered: bool) -> None:
+        self.decoded = decoded
+        self.redelivered = redelivered
+
+
+class Consumer:
+    """Receives a service's events and puts them through its inbox, many in one transaction."""
+
+    def __init__(self, settings: Settings, service: str, subscriptions: Subscriptions, database: Database) -> None:
+        self._service = service
+        self._database = database
+        self._broker = RabbitBroker(
+            settings.rabbitmq_url.get_secret_value(),
+            apply_types=False,
+            logger=None,
+            reconnect_interval=1,
+            app_id=f"orderbus-{service}",
+            client_properties=RabbitClientProperties(heartbeat=HEARTBEAT),
+        )
+        self._batchers = [self._hear(subscription, settings) for subscription in subscriptions.values()]
+        self._subscribe(dead_queue_name(service), 10, lambda _: True, self._given_up)
+
+    async def start(self) -> None:
+        """Connect and begin to receive."""
+        await self._broker.start()
+
+    async def stop(self) -> None:
+        """Take nothing more, finish what is in hand, acknowledge it, and disconnect."""
+        # FastStream would first stop listening and then cancel: what arrives in between would count as a delivery
+        for subscriber in self._broker.subscribers:
+            assert isinstance(subscriber, RabbitSubscriber)
+            if subscriber._queue_obj is not None and subscriber._consumer_tag is not None:
+                await subscriber._queue_obj.cancel(subscriber._consumer_tag)
+                subscriber._consumer_tag = None
+        await asyncio.gather(*(batcher.idle() for batcher in self._batchers))
+        await self._broker.stop()
+
+    async def is_connected(self) -> bool:
+        """Whether the broker answers."""
+        return await self._broker.ping(timeout=2)
+
+    def _hear(self, subscription: Subscription, settings: Settings) -> Batcher[Event]:
+        batcher = Batcher[Event](partial(inbox.handle, self._database, subscription), settings.batch_events)
+        event_type = subscription.event_class.type
+
+        async def receive(received: _Received) -> None:
+            await self._keep_unreadable(event_type, received.decoded)
+            if received.redelivered:
+                # whatever kills the process must not take its neighbours along: alone, and never in the same order
+                for event in random.sample(received.decoded.events, len(received.decoded.events)):
+                    await inbox.handle(self._database, subscription, [event])
+            elif received.decoded.events:
+                await batcher.submit(received.decoded.events)
+
+        self._subscribe(queue_name(self._service, event_type), settings.prefetch, subscription.wants, receive)
+        return batcher
+
+    def _subscribe(self, queue: str, prefetch: int, wanted: Any, receive: Any) -> None:
+        async def decode(message: StreamMessage[AbstractIncomingMessage]) -> _Received:
+            raw = message.raw_message
+            decoded = codec.decode(raw.body, raw.content_type, raw.headers or {}, wanted)
+            return _Received(decoded, bool(raw.redelivered))
+
+        self._broker.subscriber(
+            RabbitQueue(queue, queue_type=QueueType.QUORUM, durable=True, declare=False),
+            ack_policy=AckPolicy.REJECT_ON_ERROR,  # rejected is dead-lettered by the broker, never dropped
+            channel=Channel(prefetch_count=prefetch),
+            decoder=decode,
+        )(receive)
+
+    async def _keep_unreadable(self, event_type: str, decoded: Decoded) -> None:
+        if decoded.unreadable:
+            metrics.events_handled.labels(event_type, "unreadable").inc(len(decoded.unreadable))
+            letters = [dead_letters.of_unreadable(unreadable) for unreadable in decoded.unreadable]
+            await inbox.until_stored(self._database, letters)
+
+    async def _given_up(self, received: _Received) -> None:
+        """What the broker gave up delivering becomes dead letters, each event one."""
+        reason = "given up by the broker: the process died, or rejected it, each time it was delivered"
+        letters = [dead_letters.of_unreadable(unreadable) for unreadable in received.decoded.unreadable]
+        letters += [
+            dead_letters.Letter(codec.encode(event, event.envelope), reason, event.envelope, None)
+            for event in received.decoded.events
+        ]
+        log.error("the broker gave up", events=len(letters))
+        await inbox.until_stored(self._database, letters)

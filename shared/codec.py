@@ -1,0 +1,187 @@
+"""CloudEvents 1.0 on the wire: structured single and batch are written; both, and binary mode, are read.
+
+Sources: CloudEvents JSON format 1.0.2 and its AMQP and HTTP bindings. The SDK for Python reads and writes one event at
+a time through dictionaries of its own; here an event goes straight between bytes and its class, many at a time.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from shared.events import EVENTS, Envelope, Event, received
+
+SINGLE = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""A message larger than this is refused unread: the largest batch we write is far smaller."""
+
+MAX_EVENT_BYTES = 256 * 1024
+"""The data of one event; an order of 200 lines is about 20 KB."""
+
+_time = TypeAdapter(AwareDatetime)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An event, or a whole message, that is not what it should be; `reason` says what was wrong, and where."""
+
+    reason: str
+    body: bytes
+    envelope: Envelope | None = None
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What one message held: the events that can be handled, and those that cannot."""
+
+    events: list[Event] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+class NotACloudEvent(ValueError):
+    """An attribute is missing or is not what the specification asks for."""
+
+
+def encode(event: Event, envelope: Envelope) -> bytes:
+    """One event in structured mode."""
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.type,
+        "subject": envelope.subject,
+        "time": envelope.time,
+        "datacontenttype": "application/json",
+        "dataschema": f"urn:orderbus:{event.type}:{event.version}",
+    }
+    if envelope.correlation_id:
+        attributes["correlationid"] = envelope.correlation_id
+    if envelope.causation_id:
+        attributes["causationid"] = envelope.causation_id
+    if envelope.traceparent:
+        attributes["traceparent"] = envelope.traceparent
+    attributes["data"] = orjson.Fragment(event.model_dump_json(exclude_none=True))
+    return orjson.dumps(attributes, option=orjson.OPT_UTC_Z)
+
+
+def join(encoded: Sequence[bytes]) -> tuple[bytes, str]:
+    """One message body and its content type: alone an event goes as it is, several as a batch."""
+    if len(encoded) == 1:
+        return encoded[0], SINGLE
+    return b"[" + b",".join(encoded) + b"]", BATCH
+
+
+def decode(
+    body: bytes,
+    content_type: str | None,
+    headers: Mapping[str, Any],
+    wanted: Callable[[Envelope], bool] = lambda _: True,
+) -> Decoded:
+    """The events of one message. Never raises: what cannot be read is returned beside them, one by one.
+
+    `wanted` is asked before an event's data is looked at; unwanted events are in neither list.
+    """
+    decoded = Decoded()
+    try:
+        items = list(_items(body, content_type, headers))
+    except (orjson.JSONDecodeError, NotACloudEvent) as error:
+        decoded.unreadable.append(Unreadable(f"not CloudEvents: {error}", body))
+        return decoded
+    for item in items:
+        envelope = None
+        try:
+            envelope = _envelope(item)
+            if wanted(envelope):
+                decoded.events.append(_event(item, envelope))
+        except NotACloudEvent as error:
+            decoded.unreadable.append(Unreadable(str(error), orjson.dumps(item), envelope))
+        except ValidationError as error:
+            decoded.unreadable.append(Unreadable(explain(error), orjson.dumps(item), envelope))
+    return decoded
+
+
+def explain(error: ValidationError) -> str:
+    """What was wrong and where, without the values, which may be personal."""
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'data'}: {e['msg']}" for e in error.errors(include_input=False))
+
+
+def _items(body: bytes, content_type: str | None, headers: Mapping[str, Any]) -> Iterable[Any]:
+    if len(body) > MAX_BODY_BYTES:
+        raise NotACloudEvent(f"the message has {len(body)} bytes, more than {MAX_BODY_BYTES}")
+    media_type = (content_type or "").split(";")[0].strip().lower()
+    if media_type == BATCH:
+        items = orjson.loads(body)
+        if not isinstance(items, list):
+            raise NotACloudEvent("a batch is a JSON array of events")
+        return items
+    if media_type == SINGLE:
+        return [orjson.loads(body)]
+    attributes = _binary_attributes(headers)
+    if attributes is not None:
+        return [attributes | {"data": orjson.loads(body)}]
+    raise NotACloudEvent(f"content type {content_type!r} is neither {SINGLE} nor {BATCH}, and there are no cloudEvents: headers")
+
+
+def _binary_attributes(headers: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Attributes of a binary mode message: `cloudEvents:` or `cloudEvents_` in AMQP, `ce-` in HTTP."""
+    attributes: dict[str, Any] = {}
+    for name, value in headers.items():
+        lowered = name.lower()
+        for prefix in ("cloudevents:", "cloudevents_", "ce-"):
+            if lowered.startswith(prefix):
+                attributes[lowered[len(prefix) :]] = value.decode() if isinstance(value, bytes) else value
+    return attributes or None
+
+
+def _envelope(item: Any) -> Envelope:
+    if not isinstance(item, dict):
+        raise NotACloudEvent("an event is a JSON object")
+    if item.get("specversion") != "1.0":
+        raise NotACloudEvent(f'specversion: should be "1.0", not {item.get("specversion")!r}')
+    subject = item.get("subject")
+    return Envelope(
+        id=_attribute(item, "id"),
+        source=_attribute(item, "source"),
+        type=_attribute(item, "type"),
+        subject=subject if isinstance(subject, str) else "",
+        time=_read_time(item.get("time")),
+        correlation_id=_optional(item, "correlationid"),
+        causation_id=_optional(item, "causationid"),
+        traceparent=_optional(item, "traceparent"),
+    )
+
+
+def _attribute(item: dict[str, Any], name: str) -> str:
+    value = item.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 256:
+        raise NotACloudEvent(f"{name}: should be a text of 1 to 256 characters")
+    return value
+
+
+def _optional(item: dict[str, Any], name: str) -> str | None:
+    return _attribute(item, name) if item.get(name) is not None else None
+
+
+def _read_time(value: Any) -> datetime:
+    """The event's own time; CloudEvents lets it be left out, then it is the time of reading."""
+    if value is None:
+        return datetime.now(UTC)
+    try:
+        return _time.validate_python(value).astimezone(UTC)
+    except (ValidationError, OverflowError) as error:
+        raise NotACloudEvent("time: should be an RFC 3339 timestamp with its offset") from error
+
+
+def _event(item: dict[str, Any], envelope: Envelope) -> Event:
+    event_class = EVENTS.get(envelope.type)
+    if event_class is None:
+        raise NotACloudEvent(f"type: there is no event called {envelope.type!r}")
+    data = item.get("data")
+    if not isinstance(data, dict):
+        raise NotACloudEvent("data: should be a JSON object")
+    return received(event_class.model_validate(data), envelope)

@@ -1,0 +1,157 @@
+"""A service's own Postgres schema: its pool, its one way to open a transaction, and which failures are Postgres's own."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import asyncpg
+import orjson
+
+from shared.events import Envelope, Event
+from shared.outbox import Outgoing, envelop, write
+from shared.settings import Settings
+
+Pool = asyncpg.Pool
+Row = asyncpg.Record
+
+# 40001 and 40P01: the statement was right, its moment was not; the others: the connection or the server is gone.
+_INFRASTRUCTURE = (
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    OSError,
+    TimeoutError,
+)
+
+
+def is_infrastructure(error: BaseException) -> bool:
+    """True when the failure says nothing about what was being done: the same will succeed later."""
+    return isinstance(error, _INFRASTRUCTURE)
+
+
+async def connect(settings: Settings, service: str) -> Pool:
+    """A pool that sees the service's own schema; jsonb comes and goes as Python objects."""
+    return await asyncpg.create_pool(
+        settings.postgres_url.get_secret_value(),
+        min_size=1,
+        max_size=settings.pool_size,
+        command_timeout=settings.command_timeout,
+        server_settings={"search_path": service, "application_name": f"orderbus-{service}", "timezone": "UTC"},
+        init=_speak_json,
+    )
+
+
+async def _speak_json(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),  # the binary form of jsonb is version 1 and the text
+        decoder=lambda value: orjson.loads(value[1:]),
+    )
+
+
+class Reader(Protocol):
+    """What reads: a transaction, or a connection outside one."""
+
+    async def fetch(self, query: str, *args: Any) -> list[Row]: ...
+    async def fetchrow(self, query: str, *args: Any) -> Row | None: ...
+    async def fetchval(self, query: str, *args: Any) -> Any: ...
+
+
+class Tx:
+    """One open transaction. What is announced in it is published after it has committed, and only then."""
+
+    def __init__(self, connection: Any, service: str, now: datetime, causes: Iterable[Envelope] = ()) -> None:
+        self._connection = connection
+        self.service = service
+        self.now = now
+        self.outgoing: list[Outgoing] = []
+        self.woken: set[str] = set()
+        self.heard: Sequence[Event] = ()
+        self._causes: dict[str, Envelope] = {}
+        self.caused_by(causes)
+
+    async def fetch(self, query: str, *args: Any) -> list[Row]:
+        """All rows."""
+        rows: list[Row] = await self._connection.fetch(query, *args)
+        return rows
+
+    async def fetchrow(self, query: str, *args: Any) -> Row | None:
+        """The first row, or None."""
+        row: Row | None = await self._connection.fetchrow(query, *args)
+        return row
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        """The first column of the first row, or None."""
+        return await self._connection.fetchval(query, *args)
+
+    async def execute(self, query: str, *args: Any) -> str:
+        """Run a statement; the answer is Postgres's command tag, such as UPDATE 3."""
+        tag: str = await self._connection.execute(query, *args)
+        return tag
+
+    def announce(self, events: Iterable[Event]) -> None:
+        """Publish these facts once the transaction has committed."""
+        only = next(iter(self._causes.values())) if len(self._causes) == 1 else None
+        self.outgoing += [envelop(event, self.service, self.now, self.cause(event.subject) or only) for event in events]
+
+    def wake(self, job: str) -> None:
+        """Start the named job as soon as the transaction has committed: there are intents for it."""
+        self.woken.add(job)
+
+    def cause(self, subject: str) -> Envelope | None:
+        """What led here, for an order or another subject: an intent keeps it, so that the trace goes on."""
+        return self._causes.get(subject)
+
+    def hear(self, events: Sequence[Event]) -> None:
+        """These events are handled in this transaction: they are what led to whatever is announced in it."""
+        self.heard = events
+        self.caused_by(event.envelope for event in events)
+
+    def caused_by(self, causes: Iterable[Envelope]) -> None:
+        """Go on from what an intent kept."""
+        self._causes |= {cause.correlation_id or cause.subject: cause for cause in causes}
+
+
+Journal = Callable[[Tx, Sequence[tuple[Event, Envelope]]], Any]
+"""Keeps what a service hears and says, inside the same transaction: orders' timeline."""
+
+
+class Database:
+    """The one opener of transactions: commits with the outbox, then hands what was announced to the relay."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        service: str,
+        publish: Callable[[list[Outgoing]], None] = lambda _: None,
+        wake: Callable[[str], None] = lambda _: None,
+        journal: Journal | None = None,
+    ) -> None:
+        self.pool = pool
+        self.service = service
+        self._publish = publish
+        self._wake = wake
+        self._journal = journal
+
+    @asynccontextmanager
+    async def transaction(self, causes: Iterable[Envelope] = ()) -> AsyncIterator[Tx]:
+        """Everything in the block commits together, or nothing does. `causes`: what led here, if it is no event."""
+        async with self.pool.acquire() as connection:
+            async with connection.transaction():
+                tx = Tx(connection, self.service, datetime.now(UTC), causes)
+                yield tx
+                if self._journal is not None:
+                    entries = [(event, event.envelope) for event in tx.heard]
+                    entries += [(out.event, out.envelope) for out in tx.outgoing]
+                    await self._journal(tx, entries)
+                await write(tx, tx.outgoing)
+        self._publish(tx.outgoing)
+        for job in tx.woken:
+            self._wake(job)

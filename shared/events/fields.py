@@ -1,0 +1,113 @@
+"""What events are made of: order ids, SKUs, lines, people and places."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.money import Currency, MinorUnits
+
+OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+"""An order's id: ours, or the shop's own; letters, digits and `._:-`, up to 64 characters."""
+
+Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""A stock keeping unit: letters, digits and `._-`, up to 64 characters."""
+
+Quantity = Annotated[int, Field(ge=1, le=100_000)]
+
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+MAX_LINES = 200
+"""More lines than any shopper's basket; an order with more is refused, so that one order cannot fill a batch."""
+
+
+def text(longest: int, shortest: int = 1) -> StringConstraints:
+    return StringConstraints(min_length=shortest, max_length=longest, strip_whitespace=True)
+
+
+class Part(BaseModel):
+    """A frozen part of an event."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class OrderedLine(Part):
+    """What is wanted, before it is priced."""
+
+    sku: Sku
+    quantity: Quantity
+
+
+class Line(OrderedLine):
+    """What is wanted, at the price that was agreed; `unit_price` in minor units of the order's currency."""
+
+    unit_price: MinorUnits
+
+    @property
+    def amount(self) -> int:
+        return self.quantity * self.unit_price
+
+
+class Customer(Part):
+    """Who bought. `phone` in E.164 form (+8613800000000)."""
+
+    name: Annotated[str, text(200)]
+    phone: Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
+    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)] | None = None
+
+
+class Address(Part):
+    """Where the parcel goes. `country` is ISO 3166-1 alpha-2."""
+
+    name: Annotated[str, text(200)]
+    phone: Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    province: Annotated[str, text(200, 0)] = ""
+    city: Annotated[str, text(200)]
+    line1: Annotated[str, text(300)]
+    line2: Annotated[str, text(300, 0)] = ""
+    postcode: Annotated[str, text(20, 0)] = ""
+
+
+class PaymentChoice(Part):
+    """How the shopper pays: a channel and the token that the channel's own form gave. Never a card number."""
+
+    channel: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
+    token: Annotated[str, text(200)] | None = None
+
+
+class PaymentReceipt(Part):
+    """How the shopper has paid: the channel and its own reference."""
+
+    channel: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
+    reference: Annotated[str, text(200)]
+
+
+class Allocation(Part):
+    """From which location a line, or a part of it, will be shipped."""
+
+    sku: Sku
+    location: str
+    quantity: Quantity
+
+
+Lines = Annotated[tuple[Line, ...], Field(min_length=1, max_length=MAX_LINES)]
+OrderedLines = Annotated[tuple[OrderedLine, ...], Field(min_length=1, max_length=MAX_LINES)]
+
+__all__ = [
+    "MAX_LINES",
+    "Address",
+    "Allocation",
+    "Currency",
+    "Customer",
+    "Line",
+    "Lines",
+    "MinorUnits",
+    "OrderId",
+    "OrderedLine",
+    "OrderedLines",
+    "PaymentChoice",
+    "PaymentReceipt",
+    "Quantity",
+    "Reason",
+    "Sku",
+]

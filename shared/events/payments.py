@@ -1,0 +1,84 @@
+"""What payments says of money. Of captured, failed and voided, an order's charge ends in exactly one."""
+
+from pydantic import AnyHttpUrl
+
+from shared.events.event import Event
+from shared.events.fields import OrderId, Reason
+from shared.money import Money
+
+
+class PaymentActionRequired(Event, type="payment.action_required"):
+    """The shopper must go to `url` to pay; a signed webhook tells the result."""
+
+    order_id: OrderId
+    payment_id: str
+    url: AnyHttpUrl
+
+
+class PaymentReviewRequired(Event, type="payment.review_required"):
+    """Screening, or the provider's own, wants a person to look before money moves; order.released goes on."""
+
+    order_id: OrderId
+    payment_id: str
+    reasons: tuple[Reason, ...]
+
+    def note(self) -> str:
+        return "; ".join(self.reasons)
+
+
+class PaymentCaptured(Event, type="payment.captured"):
+    """The shopper's money is ours: fulfilment may start. `reference` is the provider's own id of the charge."""
+
+    order_id: OrderId
+    payment_id: str
+    channel: str
+    amount: Money
+    reference: str
+
+    def note(self) -> str:
+        return f"{self.amount} by {self.channel}"
+
+
+class PaymentFailed(Event, type="payment.failed"):
+    """The channel refused to charge; nothing was taken and nothing will be."""
+
+    order_id: OrderId
+    payment_id: str
+    reason: Reason
+
+    def note(self) -> str:
+        return self.reason
+
+
+class PaymentVoided(Event, type="payment.voided"):
+    """The charge was called off before money moved: the order was cancelled, or its reservation ran out."""
+
+    order_id: OrderId
+    payment_id: str
+    reason: Reason
+
+    def note(self) -> str:
+        return self.reason
+
+
+class PaymentRefunded(Event, type="payment.refunded", inbound=True):
+    """Money went back to the shopper. Comes from another system only for orders whose money that system took."""
+
+    order_id: OrderId
+    refund_id: str
+    amount: Money
+    reference: str
+
+    def note(self) -> str:
+        return str(self.amount)
+
+
+class RefundFailed(Event, type="refund.failed"):
+    """The channel refused to send money back; a person must look."""
+
+    order_id: OrderId
+    refund_id: str
+    reason: Reason
+
+    def note(self) -> str:
+        return self.reason

@@ -1,0 +1,93 @@
+"""Inbox: a list of events becomes one handler call in one transaction, and each event takes effect once.
+
+What fails is retried while the fault is Postgres's; otherwise the batch is split, so that a poisonous event hurts only
+itself, and the event that fails alone becomes a dead letter.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from hashlib import blake2b
+from uuid import UUID
+
+import structlog
+
+from shared import dead_letters, metrics, telemetry
+from shared.database import Database, Tx, is_infrastructure
+from shared.events import Envelope, Event
+from shared.subscriptions import Subscription
+
+log = structlog.get_logger()
+
+LONGEST_WAIT = 5.0
+"""Seconds between tries while Postgres is away: it comes back to at most this delay."""
+
+
+def key_of(envelope: Envelope) -> UUID:
+    """CloudEvents promises that source and id together name one event."""
+    return UUID(bytes=blake2b(f"{envelope.source}\n{envelope.id}".encode(), digest_size=16).digest())
+
+
+async def handle(database: Database, subscription: Subscription, events: Sequence[Event]) -> None:
+    """Deal with the events for good: when this returns each has taken effect, had before, or is a dead letter."""
+    tries = 0
+    while True:
+        try:
+            await handle_once(database, subscription, events)
+            return
+        except Exception as error:
+            if is_infrastructure(error):
+                tries += 1
+                metrics.infrastructure_failures.labels("postgres").inc()
+                log.warning("waiting for Postgres", type=subscription.event_class.type, error=repr(error), tries=tries)
+                await asyncio.sleep(min(LONGEST_WAIT, 0.05 * 2**tries) * random.uniform(0.5, 1))
+            elif len(events) == 1:
+                await _bury(database, events[0], error)
+                return
+            else:
+                for event in events:
+                    await handle(database, subscription, [event])
+                return
+
+
+async def handle_once(database: Database, subscription: Subscription, events: Sequence[Event]) -> None:
+    """One transaction: the inbox rows, the handler's writes, the outbox rows. Raises what the handler raises."""
+    event_type = subscription.event_class.type
+    with telemetry.handling([event.envelope for event in events], f"process {event_type}"):
+        async with database.transaction() as tx:
+            fresh = await _not_heard_before(tx, events)
+            if fresh:
+                tx.hear(fresh)
+                await subscription.handle(fresh, tx)
+    metrics.events_handled.labels(event_type, "handled").inc(len(fresh))
+    metrics.events_handled.labels(event_type, "duplicate").inc(len(events) - len(fresh))
+    metrics.batch_events.labels(event_type).observe(len(fresh))
+
+
+async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:
+    by_key = {key_of(event.envelope): event for event in events}
+    rows = await tx.fetch(
+        # in the order of the keys: two replicas with the same events wait for each other instead of deadlocking
+        "INSERT INTO inbox (key) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING key",
+        sorted(by_key),
+    )
+    return [by_key[row["key"]] for row in rows]
+
+
+async def _bury(database: Database, event: Event, error: Exception) -> None:
+    metrics.events_handled.labels(event.type, "failed").inc()
+    log.error("event failed", type=event.type, event_id=event.envelope.id, subject=event.subject, error=repr(error))
+    await until_stored(database, [dead_letters.of_failure(event, error)])
+
+
+async def until_stored(database: Database, letters: Sequence[dead_letters.Letter]) -> None:
+    """Keep dead letters, however long Postgres is away: their messages are acknowledged only after."""
+    while True:
+        try:
+            async with database.transaction() as tx:
+                await dead_letters.store(tx, letters)
+            return
+        except Exception as error:
+            if not is_infrastructure(error):
+                raise
+            await asyncio.sleep(LONGEST_WAIT * random.uniform(0.1, 0.5))

@@ -1,0 +1,116 @@
+"""Intents: a partner is called only for a row that is committed, and outside any transaction.
+
+A handler writes the intent and wakes its job; the job claims intents (a lease, SKIP LOCKED), has many calls in flight,
+and records the answers in batches. Who dies in between leaves a lease that runs out; then another asks again, with the
+same idempotency key.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+from opentelemetry.trace import SpanKind
+
+from shared import telemetry
+from shared.database import Database, Tx, is_infrastructure
+from shared.events import Envelope
+
+log = structlog.get_logger()
+
+
+class Intent(Protocol):
+    """What a claim returns: something that knows what led to it."""
+
+    @property
+    def cause(self) -> Envelope | None: ...
+
+
+I = TypeVar("I", bound=Intent)  # noqa: E741
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[I, A]):
+    """How one kind of intent is carried out. `call` must be safe to repeat; it returns an answer also for "unknown"."""
+
+    name: str
+    claim: Callable[[Tx, int], Awaitable[Sequence[I]]]
+    call: Callable[[I], Awaitable[A]]
+    record: Callable[[Tx, Sequence[tuple[I, A]]], Awaitable[None]]
+    in_flight: int = 64
+    poll: timedelta = field(default=timedelta(seconds=1))
+
+
+class Worker(Generic[I, A]):
+    """Carries out a job's intents for as long as the process lives."""
+
+    def __init__(self, job: Job[I, A], database: Database) -> None:
+        self.job = job
+        self._database = database
+        self._wake = asyncio.Event()
+        self._calls: set[asyncio.Task[tuple[I, A] | None]] = set()
+
+    def wake(self) -> None:
+        """There are intents: do not wait for the next look."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Claim, call, record; again."""
+        try:
+            while True:
+                await self._wait()
+                try:
+                    await self._record([task for task in self._calls if task.done()])
+                    await self._claim()
+                except Exception as error:
+                    if not is_infrastructure(error):
+                        log.exception("a job failed; it will be tried again", job=self.job.name)
+                    await asyncio.sleep(0.5)
+        finally:
+            await self._finish()
+
+    async def _wait(self) -> None:
+        """Until woken, or a call has been answered, or it is time to look for what others left."""
+        woken = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait(
+                {woken, *self._calls}, timeout=self.job.poll.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            woken.cancel()
+        self._wake.clear()
+
+    async def _claim(self) -> None:
+        free = self.job.in_flight - len(self._calls)
+        if free <= 0:
+            return
+        async with self._database.transaction() as tx:
+            claimed = await self.job.claim(tx, free)
+        self._calls |= {asyncio.create_task(self._call(intent)) for intent in claimed}
+        if len(claimed) == free:
+            self._wake.set()
+
+    async def _call(self, intent: I) -> tuple[I, A] | None:
+        cause = [intent.cause] if intent.cause else []
+        try:
+            with telemetry.handling(cause, self.job.name, SpanKind.CLIENT):
+                return intent, await self.job.call(intent)
+        except Exception:
+            log.exception("a partner call failed unexpectedly; its lease will run out", job=self.job.name)
+            return None
+
+    async def _record(self, answered: Sequence[asyncio.Task[tuple[I, A] | None]]) -> None:
+        answers = [answer for task in answered if (answer := task.result()) is not None]
+        if answers:
+            async with self._database.transaction([i.cause for i, _ in answers if i.cause]) as tx:
+                await self.job.record(tx, answers)
+        self._calls.difference_update(answered)
+
+    async def _finish(self) -> None:
+        """Before the process ends: wait for the answers in flight and keep them. Partners' time-outs bound the wait."""
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=10)
+            await self._record([task for task in self._calls if task.done()])

@@ -1,0 +1,158 @@
+"""Outbox: what a transaction announced is written in it, published from memory after it, then removed; a sweeper
+publishes what a crash or a lost broker left. Publishing is at least once; the consumers' inbox makes it once."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+import uuid_utils.compat
+
+from shared import codec, metrics, telemetry
+from shared.events import OURS, Envelope, Event
+
+if TYPE_CHECKING:
+    from shared.database import Pool, Tx
+
+log = structlog.get_logger()
+
+MAX_MESSAGE_EVENTS = 200
+MAX_MESSAGE_BYTES = 512 * 1024
+TAKEN_AT_ONCE = 2_000
+
+LEFT_BEHIND = timedelta(seconds=5)
+"""A row older than this was left by a crash or a lost broker: the fast path takes milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One event on its way out, with its bytes as they go on the wire."""
+
+    event: Event
+    envelope: Envelope
+    body: bytes
+
+
+class Publisher(Protocol):
+    """Publishes with confirms; raises when the broker did not take the message, or did not say."""
+
+    async def publish(self, event_type: str, body: bytes, content_type: str) -> None: ...
+
+
+def envelop(event: Event, service: str, now: datetime, cause: Envelope | None) -> Outgoing:
+    """The event with a fresh id, its service as source, and a trace that goes on from its cause."""
+    order_id = getattr(event, "order_id", None)
+    envelope = Envelope(
+        id=str(uuid_utils.compat.uuid7()),
+        source=OURS + service,
+        type=event.type,
+        subject=event.subject,
+        time=now,
+        correlation_id=order_id,
+        causation_id=cause.id if cause else None,
+        traceparent=(cause and telemetry.onward(cause)) or telemetry.new_traceparent(),
+    )
+    return Outgoing(event, envelope, codec.encode(event, envelope))
+
+
+async def write(tx: "Tx", outgoing: Sequence[Outgoing]) -> None:
+    """Keep what is announced in the transaction that announces it."""
+    if outgoing:
+        await tx.execute(
+            """
+            INSERT INTO outbox (id, type, body)
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[])
+            """,
+            [out.envelope.id for out in outgoing],
+            [out.envelope.type for out in outgoing],
+            [out.body for out in outgoing],
+        )
+
+
+class Relay:
+    """Publishes committed events. One per process; while a publish is under way the next batch gathers."""
+
+    def __init__(self, pool: "Pool", publisher: Publisher) -> None:
+        self._pool = pool
+        self._publisher = publisher
+        self._waiting: list[tuple[str, str, bytes]] = []
+        self._published: list[str] = []
+        self._wake = asyncio.Event()
+
+    def publish(self, outgoing: list[Outgoing]) -> None:
+        """Take over what a transaction has committed. When the broker is behind, memory stays bounded: the sweeper
+        finds in the table what is not taken here."""
+        if outgoing and len(self._waiting) < 10 * TAKEN_AT_ONCE:
+            self._waiting += [(out.envelope.id, out.envelope.type, out.body) for out in outgoing]
+            self._wake.set()
+
+    async def run(self) -> None:
+        """The fast path, for as long as the process lives."""
+        while True:
+            await self._wake.wait()
+            rows, self._waiting = self._waiting[:TAKEN_AT_ONCE], self._waiting[TAKEN_AT_ONCE:]
+            if not self._waiting:
+                self._wake.clear()
+            done = await self._send(rows)
+            try:
+                await self._pool.execute("DELETE FROM outbox WHERE id = any($1::uuid[])", done)
+            except Exception as error:  # the rows stay; the sweeper publishes them again, the inboxes ignore them
+                log.warning("published rows stay in the outbox", error=repr(error), rows=len(done))
+
+    async def sweep(self) -> int:
+        """Publish what was left behind, some at a time; how many there were."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(
+                """
+                SELECT id::text, type, body FROM outbox WHERE created_at < now() - $1::interval
+                ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+                """,
+                LEFT_BEHIND,
+                TAKEN_AT_ONCE,
+            )
+            done = await self._send([(row["id"], row["type"], row["body"]) for row in rows])
+            await connection.execute("DELETE FROM outbox WHERE id = any($1::uuid[])", done)
+            return len(done)
+
+    async def drain(self) -> None:
+        """Before the process ends: publish what is still in hand."""
+        rows, self._waiting = self._waiting, []
+        done = await self._send(rows)
+        await self._pool.execute("DELETE FROM outbox WHERE id = any($1::uuid[])", done)
+
+    async def _send(self, rows: Sequence[tuple[str, str, bytes]]) -> list[str]:
+        """Publish, many events of a type in one message; the ids that the broker has confirmed."""
+        messages = list(_messages(rows))
+        outcomes = await asyncio.gather(*(self._publish_one(*message) for message in messages))
+        return [id for ids in outcomes for id in ids]
+
+    async def _publish_one(self, event_type: str, ids: list[str], bodies: list[bytes]) -> list[str]:
+        body, content_type = codec.join(bodies)
+        try:
+            await self._publisher.publish(event_type, body, content_type)
+        except Exception as error:
+            metrics.publish_failures.labels(event_type).inc(len(ids))
+            log.warning("not published; stays in the outbox", type=event_type, events=len(ids), error=repr(error))
+            return []
+        metrics.events_published.labels(event_type).inc(len(ids))
+        return ids
+
+
+def _messages(rows: Sequence[tuple[str, str, bytes]]) -> list[tuple[str, list[str], list[bytes]]]:
+    """Events of one type go together, up to a number and a size."""
+    open_messages: dict[str, tuple[str, list[str], list[bytes]]] = {}
+    sizes: dict[str, int] = {}
+    full = []
+    for id, event_type, body in rows:
+        message = open_messages.setdefault(event_type, (event_type, [], []))
+        message[1].append(id)
+        message[2].append(body)
+        sizes[event_type] = sizes.get(event_type, 0) + len(body)
+        if len(message[1]) >= MAX_MESSAGE_EVENTS or sizes[event_type] >= MAX_MESSAGE_BYTES:
+            full.append(open_messages.pop(event_type))
+            sizes[event_type] = 0
+    return full + list(open_messages.values())
+
+

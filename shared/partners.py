@@ -1,0 +1,77 @@
+"""Calls to partners: one kept-alive client each, bounded in time and number, and an answer for every way to fail."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+
+from shared import metrics
+
+_clients: "list[Partner]" = []
+
+
+class PartnerUnknown(Exception):
+    """No answer came: the partner may or may not have done it. It must be asked, never guessed."""
+
+
+class PartnerUnavailable(PartnerUnknown):
+    """The partner answered that it cannot now (5xx, 429). To be asked again later, with the same key."""
+
+
+class PartnerRefused(Exception):
+    """The partner answered no (4xx); asking again changes nothing. `body` is its JSON answer."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.body = body
+
+
+class Partner:
+    """One partner's HTTP API. `in_flight` bounds the calls under way at a time."""
+
+    def __init__(
+        self, name: str, base_url: str, *, timeout: float = 10, in_flight: int = 64, auth: Any = None, headers: Any = None
+    ) -> None:
+        self.name = name
+        self._slots = asyncio.Semaphore(in_flight)
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            timeout=timeout,
+            auth=auth,
+            headers=headers,
+            limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight, keepalive_expiry=60),
+        )
+        _clients.append(self)
+
+    async def call(self, method: str, path: str, **request: Any) -> Any:
+        """The partner's JSON answer. Raises PartnerRefused, PartnerUnavailable, or PartnerUnknown when none came."""
+        started, outcome = time.perf_counter(), "unknown"
+        try:
+            async with self._slots:
+                response = await self._client.request(method, path, **request)
+            outcome = f"{response.status_code // 100}xx"
+        except httpx.HTTPError as error:
+            raise PartnerUnknown(f"{self.name}: {type(error).__name__}") from error
+        finally:
+            metrics.partner_seconds.labels(self.name, outcome).observe(time.perf_counter() - started)
+        if response.status_code >= 500 or response.status_code in (409, 429):
+            raise PartnerUnavailable(f"{self.name}: HTTP {response.status_code}")
+        try:
+            body = response.json() if response.content else None
+        except ValueError as error:  # a proxy's page instead of the partner's answer
+            raise PartnerUnknown(f"{self.name}: an answer that is not JSON") from error
+        if response.status_code >= 400:
+            raise PartnerRefused(response.status_code, body)
+        return body
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+
+async def close() -> None:
+    """Close every partner's connections; called once when the process ends."""
+    while _clients:
+        await _clients.pop().close()

@@ -1,0 +1,202 @@
+"""A service: its HTTP API, its event handlers and its jobs around one pool, one consumer and one relay."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shared import asyncapi, database, dead_letters, inbox, metrics, partners, telemetry
+from shared.auth import Authenticator
+from shared.bus import Consumer, Publisher
+from shared.database import Database, Journal, Pool
+from shared.events import Event
+from shared.http import application
+from shared.intents import Job, Worker
+from shared.outbox import Relay
+from shared.settings import Settings
+from shared.subscriptions import Subscriptions
+from shared.timers import Duty, repeat, run_duty
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service is made of; nothing runs yet."""
+
+    name: str
+    description: str
+    settings: Callable[[], Settings]
+    api: Sequence[APIRouter]
+    handlers: Subscriptions
+    duties: Sequence[Duty] = ()
+    jobs: Sequence[Job[Any, Any]] = ()
+    journal: Journal | None = None
+    announces: Sequence[type[Event]] = field(default=())
+
+    def app(self, settings: Settings) -> FastAPI:
+        """The service as an ASGI application; its lifespan starts and stops everything else."""
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            async with running(self, settings, app):
+                yield
+
+        app = application(f"Orderbus {self.name}", self.description, lifespan)
+        for router in (*self.api, _operations(self)):
+            app.include_router(router)
+        return app
+
+    def run(self) -> None:
+        """Run until SIGTERM or SIGINT, then finish what is in hand."""
+        settings = self.settings()
+        telemetry.configure(settings, self.name)
+        uvicorn.run(
+            self.app(settings),
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=10,
+            server_header=False,
+        )
+
+
+@asynccontextmanager
+async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+    """Everything that runs beside the HTTP server. Stops in the opposite order: first nothing more comes in, then what
+    is in hand is finished, then what was announced is published."""
+    async with AsyncExitStack() as stack:
+        pool = await database.connect(settings, service.name)
+        stack.push_async_callback(_close, pool)
+        publisher = Publisher(settings, service.name, await _subscribed_types(pool))
+        await publisher.start()
+        stack.push_async_callback(publisher.stop)
+        relay = Relay(pool, publisher)
+        stack.push_async_callback(relay.drain)
+        workers: dict[str, Worker[Any, Any]] = {}
+        db = Database(pool, service.name, relay.publish, lambda job: workers[job].wake(), service.journal)
+        workers |= {job.name: Worker(job, db) for job in service.jobs}
+        consumer = Consumer(settings, service.name, service.handlers, db)
+        app.state.database, app.state.consumer, app.state.publisher = db, consumer, publisher
+        app.state.authenticator = Authenticator(settings)
+        stack.push_async_callback(partners.close)
+        await stack.enter_async_context(_background([relay.run()]))
+        await stack.enter_async_context(
+            _background(
+                [
+                    *(run_duty(duty, db) for duty in service.duties),
+                    *(worker.run() for worker in workers.values()),
+                    repeat(relay.sweep, timedelta(seconds=1), "sweep"),
+                    repeat(lambda: _retry_dead_letters(service, db), timedelta(seconds=1), "retry_dead_letters"),
+                    repeat(lambda: _measure(pool), timedelta(seconds=5), "measure"),
+                ]
+            )
+        )
+        await consumer.start()
+        stack.push_async_callback(consumer.stop)
+        log.info("ready", port=settings.port)
+        yield
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def _background(coroutines: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Runs beside the block. None of these ever returns: one that does is a bug that must not go unseen."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    for task in tasks:
+        task.add_done_callback(_die_with)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _die_with(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        log.critical("a background task ended; so does the process", exc_info=task.exception())
+        sys.exit(1)
+
+
+async def _retry_dead_letters(service: Service, db: Database) -> int:
+    async def handle(event: Event) -> None:
+        subscription = service.handlers.get(event.type)
+        if subscription is None:
+            raise LookupError(f"{service.name} has no handler for {event.type}")
+        await inbox.handle_once(db, subscription, [event])
+
+    return await dead_letters.retry_due(db, handle)
+
+
+async def _measure(pool: Pool) -> int:
+    metrics.outbox_rows.set(await pool.fetchval("SELECT count(*) FROM outbox"))
+    metrics.outbox_oldest_seconds.set(
+        await pool.fetchval("SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM outbox")
+    )
+    for state in ("retrying", "dead"):
+        count = await pool.fetchval("SELECT count(*) FROM dead_letter WHERE state = $1", state)
+        metrics.dead_letters.labels(state).set(count)
+    return 0
+
+
+async def _subscribed_types(pool: Pool) -> set[str]:
+    return {row["type"] for row in await pool.fetch("SELECT type FROM subscribed_type")}
+
+
+async def _close(pool: Pool) -> None:
+    """A server that is gone must not keep the process from ending."""
+    try:
+        await asyncio.wait_for(pool.close(), 5)
+    except TimeoutError:
+        pool.terminate()
+
+
+def _operations(service: Service) -> APIRouter:
+    """Health, metrics and contracts: the same in every service, for probes and scrapers, without a token."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/health/live")
+    async def live() -> dict[str, str]:
+        """The process runs."""
+        return {"status": "live"}
+
+    @router.get("/metrics", response_class=Response)
+    async def prometheus() -> Response:
+        """Prometheus text format."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/asyncapi.json")
+    async def contracts() -> dict[str, Any]:
+        """AsyncAPI 3.0: what the service hears and what it says."""
+        return asyncapi.document(service.name, service.description, service.handlers, service.announces)
+
+    @router.get("/health/ready")
+    async def ready(request: Request, response: Response) -> dict[str, bool]:
+        """200 when Postgres and RabbitMQ answer; 503 otherwise, saying which does not."""
+        state = request.app.state
+        answers = {
+            "postgres": await _answers(state.database.pool.fetchval("SELECT TRUE")),
+            "rabbitmq": await _answers(state.consumer.is_connected()) and state.publisher.is_connected,
+        }
+        response.status_code = 200 if all(answers.values()) else 503
+        return answers
+
+    return router
+
+
+async def _answers(question: Coroutine[Any, Any, Any]) -> bool:
+    try:
+        return bool(await asyncio.wait_for(question, 2))
+    except Exception:  # whatever the failure, the answer to the probe is no
+        return False

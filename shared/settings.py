@@ -1,0 +1,52 @@
+"""Settings every service has: environment variables `ORDERBUS_…`, each also readable from a file `ORDERBUS_…_FILE`."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "ORDERBUS_"
+
+
+class _FileSource(EnvSettingsSource):
+    """`ORDERBUS_X_FILE=/run/secrets/x` gives X the file's content: how Docker and Kubernetes hand over secrets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        return (Path(path).read_text().strip() if path else None), field_name, False
+
+
+class Settings(BaseSettings):
+    """What every service is told from outside. A service with settings of its own extends it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    postgres_url: SecretStr = Field(description="The service's own role and database: postgresql://role:password@host:port/database.")
+    rabbitmq_url: SecretStr = Field(description="amqp:// or amqps:// URL with the service's own user.")
+    redis_url: SecretStr | None = Field(None, description="Cache of hot reads; without it everything works, more slowly.")
+    host: str = Field("127.0.0.1", description="Address the HTTP API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the HTTP API listens on.")
+    auth_jwks: str = Field(description="Public keys that sign bearer tokens: path of a JWKS file.")
+    auth_issuer: str = Field("orderbus", description="The `iss` a bearer token must carry.")
+    auth_audience: str = Field("orderbus", description="The `aud` a bearer token must carry.")
+    pool_size: int = Field(8, ge=2, description="Connections to Postgres per process.")
+    prefetch: int = Field(100, ge=1, description="Messages in hand per queue and process; a message may hold many events.")
+    batch_events: int = Field(500, ge=1, description="At most so many events are handled in one transaction.")
+    command_timeout: float = Field(30, gt=0, description="Seconds a statement may take before it is given up.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    otlp_endpoint: str | None = Field(None, description="Base URL of an OTLP/HTTP collector; without one no spans are made.")
+    trace_ratio: float = Field(1.0, ge=0, le=1, description="Share of orders that are traced when there is a collector.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _FileSource(settings_cls)

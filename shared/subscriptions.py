@@ -1,0 +1,46 @@
+"""Which function answers "what happens on X?": a service's `handlers.py` makes one `on = Subscriptions()`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from shared.database import Tx
+from shared.events import Envelope, Event
+
+E = TypeVar("E", bound=Event)
+Handle = Callable[[list[E], Tx], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One event type, and what a service does on it. `ours`: True hears only our own services, False only others."""
+
+    event_class: type[Event]
+    handle: Handle[Any]
+    ours: bool | None
+
+    def wants(self, envelope: Envelope) -> bool:
+        """Whether the event is this subscription's: of its type, and from whom it listens to."""
+        return envelope.type == self.event_class.type and self.ours in (None, envelope.is_ours)
+
+
+class Subscriptions(dict[str, Subscription]):
+    """By event type. `@on(OrderPlaced)` makes a function of a list of events and a transaction its handler."""
+
+    def __call__(self, event_class: type[E], *, ours: bool | None = None) -> Callable[[Handle[E]], Handle[E]]:
+        def subscribe(handle: Handle[E]) -> Handle[E]:
+            if event_class.type in self:
+                raise TypeError(f"{event_class.type} has a handler already: {self[event_class.type].handle}")
+            self[event_class.type] = Subscription(event_class, handle, ours)
+            return handle
+
+        return subscribe
+
+    def only_noted(self, *event_classes: type[Event]) -> None:
+        """Heard for the timeline's sake; nothing follows from them here."""
+        for event_class in event_classes:
+            self(event_class)(_note)
+
+
+async def _note(events: list[Event], tx: Tx) -> None:
+    """The journal keeps what a service hears; there is nothing else to do."""
