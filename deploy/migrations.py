@@ -18,9 +18,7 @@ class MigrationChanged(Exception):
 
 def files(service: str) -> list[Path]:
     """What every service has, then the service's own."""
-    return sorted((ROOT / "shared/migrations").glob("*.sql")) + sorted(
-        (ROOT / "services" / service / "migrations").glob("*.sql")
-    )
+    return sorted((ROOT / "shared/migrations").glob("*.sql")) + sorted((ROOT / "services" / service / "migrations").glob("*.sql"))
 
 
 async def migrate(connection: asyncpg.Connection, service: str) -> list[str]:

@@ -40,9 +40,7 @@ async def _keep_subscribed_types(connection: asyncpg.Connection, service: str) -
     types = sorted(topology.subscribed_types(SERVICES.values()))
     async with connection.transaction():
         await connection.execute(f"DELETE FROM {service}.subscribed_type WHERE type <> all($1)", types)
-        await connection.execute(
-            f"INSERT INTO {service}.subscribed_type SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", types
-        )
+        await connection.execute(f"INSERT INTO {service}.subscribed_type SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", types)
 
 
 async def _let_in(connection: asyncpg.Connection, service: str, password: str) -> None:

@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 
 from shared.events import Envelope, Event
-from shared.outbox import Outgoing, envelop, write
+from shared.outbox import Outgoing, envelop, forward, write
 from shared.settings import Settings
 
 Pool = asyncpg.Pool
@@ -101,6 +101,10 @@ class Tx:
         only = next(iter(self._causes.values())) if len(self._causes) == 1 else None
         self.outgoing += [envelop(event, self.service, self.now, self.cause(event.subject) or only) for event in events]
 
+    def forward(self, events: Iterable[tuple[Event, Envelope]]) -> None:
+        """Publish other systems' events, as they are, once the transaction has committed."""
+        self.outgoing += [forward(event, envelope) for event, envelope in events]
+
     def wake(self, job: str) -> None:
         """Start the named job as soon as the transaction has committed: there are intents for it."""
         self.woken.add(job)
@@ -143,15 +147,14 @@ class Database:
     @asynccontextmanager
     async def transaction(self, causes: Iterable[Envelope] = ()) -> AsyncIterator[Tx]:
         """Everything in the block commits together, or nothing does. `causes`: what led here, if it is no event."""
-        async with self.pool.acquire() as connection:
-            async with connection.transaction():
-                tx = Tx(connection, self.service, datetime.now(UTC), causes)
-                yield tx
-                if self._journal is not None:
-                    entries = [(event, event.envelope) for event in tx.heard]
-                    entries += [(out.event, out.envelope) for out in tx.outgoing]
-                    await self._journal(tx, entries)
-                await write(tx, tx.outgoing)
+        async with self.pool.acquire() as connection, connection.transaction():
+            tx = Tx(connection, self.service, datetime.now(UTC), causes)
+            yield tx
+            if self._journal is not None:
+                entries = [(event, event.envelope) for event in tx.heard]
+                entries += [(out.event, out.envelope) for out in tx.outgoing]
+                await self._journal(tx, entries)
+            await write(tx, tx.outgoing)
         self._publish(tx.outgoing)
         for job in tx.woken:
             self._wake(job)

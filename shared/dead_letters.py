@@ -55,8 +55,10 @@ async def store(tx: Tx, letters: Sequence[Letter]) -> None:
     due = tx.now + RETRY_AFTER[0]
     await tx.execute(
         """
-        INSERT INTO dead_letter (id, event_id, event_type, source, subject, body, reason, stack, attempts, state, next_attempt_at)
-        SELECT letter.*, 1, CASE WHEN stack IS NULL THEN 'dead' ELSE 'retrying' END, CASE WHEN stack IS NOT NULL THEN $9::timestamptz END
+        INSERT INTO dead_letter (id, event_id, event_type, source, subject, body, reason, stack,
+                                 attempts, state, next_attempt_at)
+        SELECT letter.*, 1, CASE WHEN stack IS NULL THEN 'dead' ELSE 'retrying' END,
+               CASE WHEN stack IS NOT NULL THEN $9::timestamptz END
           FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[])
                letter (id, event_id, event_type, source, subject, body, reason, stack)
         """,

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 
+import orjson
 import structlog
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import ORJSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -75,12 +75,10 @@ Reader = Annotated[database.Reader, Depends(_reader)]
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
     """RFC 9457."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
-    return ORJSONResponse(body, status, headers, media_type=PROBLEM)
+    return Response(orjson.dumps(body), status, headers, media_type=PROBLEM)
 
 
-def application(
-    title: str, description: str, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
-) -> FastAPI:
+def application(title: str, description: str, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
     """A service's HTTP side: limits, timing, and one place that renders errors."""
     app = FastAPI(title=title, description=description, version="1", lifespan=lifespan, redirect_slashes=False)
     app.add_middleware(_Edge)

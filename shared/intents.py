@@ -76,9 +76,7 @@ class Worker(Generic[I, A]):
         """Until woken, or a call has been answered, or it is time to look for what others left."""
         woken = asyncio.ensure_future(self._wake.wait())
         try:
-            await asyncio.wait(
-                {woken, *self._calls}, timeout=self.job.poll.total_seconds(), return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({woken, *self._calls}, timeout=self.job.poll.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
         finally:
             woken.cancel()
         self._wake.clear()

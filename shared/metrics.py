@@ -2,9 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-events_handled = Counter(
-    "orderbus_events_handled_total", "Events a handler has dealt with, by outcome.", ["type", "outcome"]
-)
+events_handled = Counter("orderbus_events_handled_total", "Events a handler has dealt with, by outcome.", ["type", "outcome"])
 events_published = Counter("orderbus_events_published_total", "Events the broker has confirmed.", ["type"])
 publish_failures = Counter("orderbus_publish_failures_total", "Events not published; they stay in the outbox.", ["type"])
 batch_events = Histogram(
@@ -22,6 +20,4 @@ http_seconds = Histogram(
     ["method", "route", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-partner_seconds = Histogram(
-    "orderbus_partner_call_duration_seconds", "Time a partner took to answer.", ["partner", "outcome"]
-)
+partner_seconds = Histogram("orderbus_partner_call_duration_seconds", "Time a partner took to answer.", ["partner", "outcome"])

@@ -28,8 +28,9 @@ LEFT_BEHIND = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One event on its way out, with its bytes as they go on the wire."""
+    """One event on its way out, with its bytes as they go on the wire. `id` is the outbox row's."""
 
+    id: str
     event: Event
     envelope: Envelope
     body: bytes
@@ -54,7 +55,12 @@ def envelop(event: Event, service: str, now: datetime, cause: Envelope | None) -
         causation_id=cause.id if cause else None,
         traceparent=(cause and telemetry.onward(cause)) or telemetry.new_traceparent(),
     )
-    return Outgoing(event, envelope, codec.encode(event, envelope))
+    return Outgoing(envelope.id, event, envelope, codec.encode(event, envelope))
+
+
+def forward(event: Event, envelope: Envelope) -> Outgoing:
+    """Another system's event, under its own id and source."""
+    return Outgoing(str(uuid_utils.compat.uuid7()), event, envelope, codec.encode(event, envelope))
 
 
 async def write(tx: "Tx", outgoing: Sequence[Outgoing]) -> None:
@@ -65,7 +71,7 @@ async def write(tx: "Tx", outgoing: Sequence[Outgoing]) -> None:
             INSERT INTO outbox (id, type, body)
             SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[])
             """,
-            [out.envelope.id for out in outgoing],
+            [out.id for out in outgoing],
             [out.envelope.type for out in outgoing],
             [out.body for out in outgoing],
         )
@@ -85,7 +91,7 @@ class Relay:
         """Take over what a transaction has committed. When the broker is behind, memory stays bounded: the sweeper
         finds in the table what is not taken here."""
         if outgoing and len(self._waiting) < 10 * TAKEN_AT_ONCE:
-            self._waiting += [(out.envelope.id, out.envelope.type, out.body) for out in outgoing]
+            self._waiting += [(out.id, out.envelope.type, out.body) for out in outgoing]
             self._wake.set()
 
     async def run(self) -> None:
@@ -154,5 +160,3 @@ def _messages(rows: Sequence[tuple[str, str, bytes]]) -> list[tuple[str, list[st
             full.append(open_messages.pop(event_type))
             sizes[event_type] = 0
     return full + list(open_messages.values())
-
-

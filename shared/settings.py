@@ -24,7 +24,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
-    postgres_url: SecretStr = Field(description="The service's own role and database: postgresql://role:password@host:port/database.")
+    postgres_url: SecretStr = Field(
+        description="The service's own role and database: postgresql://role:password@host:port/database."
+    )
     rabbitmq_url: SecretStr = Field(description="amqp:// or amqps:// URL with the service's own user.")
     redis_url: SecretStr | None = Field(None, description="Cache of hot reads; without it everything works, more slowly.")
     host: str = Field("127.0.0.1", description="Address the HTTP API listens on.")

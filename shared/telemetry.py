@@ -44,9 +44,7 @@ def configure(settings: Settings, service: str, exporter: SpanExporter | None = 
     structlog.contextvars.bind_contextvars(service=service)
     if settings.otlp_endpoint or exporter:
         provider = TracerProvider(resource=Resource.create({"service.name": f"orderbus-{service}"}))
-        provider.add_span_processor(
-            BatchSpanProcessor(exporter or OTLPSpanExporter(f"{settings.otlp_endpoint}/v1/traces"))
-        )
+        provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter(f"{settings.otlp_endpoint}/v1/traces")))
         _tracer, _ratio = provider.get_tracer("orderbus"), settings.trace_ratio
     else:
         _tracer, _ratio = None, 0.0

@@ -1,0 +1,112 @@
+"""How an order learns from what other services say. Learning the same twice changes nothing."""
+
+from functools import singledispatch
+
+from services.orders.lifecycle import Hold, Order, Parcel, Refund, settle
+from shared.events import Event
+from shared.events.fields import PaymentReceipt
+from shared.events.payments import (
+    PaymentActionRequired,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentReviewRequired,
+    PaymentVoided,
+    RefundFailed,
+)
+from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentFailed, TrackingPushed
+from shared.events.stock import StockRejected, StockReserved
+
+
+class NotTheirsToSay(ValueError):
+    """Another system spoke of money that it had not taken."""
+
+
+def learn(order: Order, fact: Event) -> Order:
+    """The order with the fact added. Raises NotTheirsToSay for a refund from the wrong source."""
+    return settle(_add(fact, order))
+
+
+@singledispatch
+def _add(fact: Event, order: Order) -> Order:
+    raise TypeError(f"orders learns nothing from {fact.type}")
+
+
+def _held(order: Order, fact: Event, reason: str) -> Order:
+    hold = Hold(reason=reason, at=fact.envelope.time)
+    return order if hold in order.holds else order.but(holds=(*order.holds, hold))
+
+
+@_add.register
+def _(fact: StockReserved, order: Order) -> Order:
+    return order.but(reserved=True)
+
+
+@_add.register
+def _(fact: StockRejected, order: Order) -> Order:
+    if fact.paid:  # money was taken: a person decides between waiting for stock and giving it back
+        return _held(order, fact, fact.note())
+    return order.but(stock_rejected=fact.reason)
+
+
+@_add.register
+def _(fact: PaymentActionRequired, order: Order) -> Order:
+    return order.but(payment_url=str(fact.url))
+
+
+@_add.register
+def _(fact: PaymentReviewRequired, order: Order) -> Order:
+    return _held(order, fact, "; ".join(fact.reasons))
+
+
+@_add.register
+def _(fact: PaymentCaptured, order: Order) -> Order:
+    return order.but(captured=fact.amount.amount, receipt=PaymentReceipt(channel=fact.channel, reference=fact.reference))
+
+
+@_add.register
+def _(fact: PaymentFailed, order: Order) -> Order:
+    return order.but(payment_failed=fact.reason)
+
+
+@_add.register
+def _(fact: PaymentVoided, order: Order) -> Order:
+    return order.but(payment_voided=fact.reason)
+
+
+@_add.register
+def _(fact: PaymentRefunded, order: Order) -> Order:
+    collected_by = order.placed.collected_by if order.placed else None
+    if not fact.envelope.is_ours and fact.envelope.source != collected_by:
+        raise NotTheirsToSay(f"{fact.envelope.source} cannot refund an order whose money went to {collected_by or 'us'}")
+    asked = order.refunds.get(fact.refund_id, Refund(amount=fact.amount.amount, reason="refunded"))
+    return order.but(refunds={**order.refunds, fact.refund_id: asked.model_copy(update={"reference": fact.reference})})
+
+
+@_add.register
+def _(fact: RefundFailed, order: Order) -> Order:
+    asked = order.refunds.get(fact.refund_id)
+    if asked is None:
+        return order
+    failed = asked.model_copy(update={"failure": fact.reason})
+    return _held(order.but(refunds={**order.refunds, fact.refund_id: failed}), fact, f"refund refused: {fact.reason}")
+
+
+@_add.register
+def _(fact: ShipmentCreated, order: Order) -> Order:
+    return order.but(parcel=Parcel(shipment_id=fact.shipment_id, carrier=fact.carrier, waybill=fact.waybill))
+
+
+@_add.register
+def _(fact: TrackingPushed, order: Order) -> Order:
+    return order.but(pushed_at=fact.envelope.time)
+
+
+@_add.register
+def _(fact: ShipmentDelivered, order: Order) -> Order:
+    return order.but(delivered_at=fact.at)
+
+
+@_add.register
+def _(fact: ShipmentFailed, order: Order) -> Order:
+    return _held(order, fact, fact.reason)

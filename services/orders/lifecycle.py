@@ -1,0 +1,291 @@
+"""What an order is and may become. An order is what its facts say: they only ever accumulate, so the sequence in which
+they come does not matter; what follows is announced by whichever fact came last."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.events import Event
+from shared.events.fields import PaymentReceipt
+from shared.events.orders import (
+    OrderCancelled,
+    OrderCompleted,
+    OrderHeld,
+    OrderPaid,
+    OrderPlaced,
+    OrderReleased,
+    RefundRequested,
+)
+from shared.money import Money
+from shared.problems import Conflict
+
+ABANDONED = "payment_timeout"
+
+
+class Status(StrEnum):
+    """Where an order stands, derived from its facts."""
+
+    PLACED = "placed"
+    HELD = "held"
+    PAID = "paid"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+
+
+class Fact(BaseModel):
+    """A part of what is known of an order."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Hold(Fact):
+    """Why a person must look, and since when. A release answers every hold before it."""
+
+    reason: str
+    at: datetime
+
+
+class Cancellation(Fact):
+    """A person called the order off."""
+
+    reason: str
+    at: datetime
+
+
+class Parcel(Fact):
+    """The parcel that was made for the order."""
+
+    shipment_id: str
+    carrier: str
+    waybill: str
+
+
+class Refund(Fact):
+    """Money owed back, and whether it went."""
+
+    amount: int
+    reason: str
+    reference: str | None = None
+    failure: str | None = None
+
+
+class Order(Fact):
+    """What is known of an order. Without `placed` only other services' facts are known yet: it waits for it."""
+
+    id: str
+    placed: OrderPlaced | None = None
+    placed_at: datetime | None = None
+    intercepted: bool = False
+    holds: tuple[Hold, ...] = ()
+    released_at: datetime | None = None
+    released_by: str | None = None
+    reserved: bool = False
+    stock_rejected: str | None = None
+    captured: int = 0
+    receipt: PaymentReceipt | None = None
+    payment_url: str | None = None
+    payment_failed: str | None = None
+    payment_voided: str | None = None
+    parcel: Parcel | None = None
+    pushed_at: datetime | None = None
+    delivered_at: datetime | None = None
+    completed_at: datetime | None = None
+    cancelled: Cancellation | None = None
+    refunds: dict[str, Refund] = {}
+
+    def but(self, **facts: Any) -> Self:
+        """The order with more known of it."""
+        return self.model_copy(update=facts)
+
+    @property
+    def open_holds(self) -> tuple[Hold, ...]:
+        """The holds no person has answered yet."""
+        return tuple(hold for hold in self.holds if self.released_at is None or hold.at > self.released_at)
+
+    @property
+    def cancel_reason(self) -> str | None:
+        """Why the order will not be fulfilled, or None. Before money moved, no stock or no payment ends an order."""
+        if self.cancelled:
+            return self.cancelled.reason
+        return self.stock_rejected or self.payment_failed or self.payment_voided
+
+    @property
+    def proceeds(self) -> bool:
+        """Accepted: known in whole, and not waiting for a person before anything has begun."""
+        return self.placed is not None and (not self.intercepted or self.released_at is not None)
+
+    @property
+    def is_paid(self) -> bool:
+        """Stock is set aside and the whole total is there: it may be shipped."""
+        return (
+            self.placed is not None
+            and self.proceeds
+            and self.reserved
+            and self.captured >= self.placed.total.amount
+            and not self.cancel_reason
+        )
+
+    @property
+    def refund_asked(self) -> int:
+        """What was promised back so far; a refused refund promises nothing."""
+        return sum(refund.amount for refund in self.refunds.values() if not refund.failure)
+
+    @property
+    def refunded(self) -> int:
+        """What went back."""
+        return sum(refund.amount for refund in self.refunds.values() if refund.reference)
+
+    @property
+    def status(self) -> Status:
+        """What the facts add up to; the furthest fact decides."""
+        for status, holds_true in (
+            (Status.CANCELLED, self.cancel_reason is not None),
+            (Status.REFUNDED, 0 < self.captured <= self.refunded),
+            (Status.COMPLETED, self.completed_at is not None),
+            (Status.DELIVERED, self.delivered_at is not None),
+            (Status.HELD, bool(self.open_holds)),
+            (Status.SHIPPED, self.parcel is not None),
+            (Status.PAID, self.is_paid),
+        ):
+            if holds_true:
+                return status
+        return Status.PLACED
+
+
+def place(placed: OrderPlaced, at: datetime, suspicions: Iterable[str] = ()) -> Order:
+    """A new order; with suspicions it waits for a person before anything is done. One whose shop took the money is
+    captured from the start."""
+    holds = tuple(Hold(reason=reason, at=at) for reason in suspicions)
+    return Order(
+        id=placed.order_id,
+        placed=placed,
+        placed_at=at,
+        intercepted=bool(holds),
+        holds=holds,
+        captured=placed.total.amount if placed.collected_by else 0,
+        receipt=placed.receipt,
+    )
+
+
+def fill_in(known: Order, order: Order) -> Order:
+    """An order of which other services spoke before it was placed is whole now."""
+    return settle(
+        known.but(
+            placed=order.placed,
+            placed_at=order.placed_at,
+            intercepted=order.intercepted,
+            holds=(*known.holds, *order.holds),
+            captured=max(known.captured, order.captured),
+            receipt=known.receipt or order.receipt,
+        )
+    )
+
+
+def cancel(order: Order, reason: str, now: datetime) -> Order:
+    """A shopper may cancel until the parcel has left; cancelling twice is cancelling once."""
+    match order.status:
+        case Status.PLACED | Status.PAID:
+            return settle(order.but(cancelled=Cancellation(reason=reason, at=now)))
+        case Status.HELD if order.parcel is None:
+            return settle(order.but(cancelled=Cancellation(reason=reason, at=now)))
+        case Status.CANCELLED:
+            return order
+        case status:
+            raise Conflict(f"order {order.id} is {status}: it is too late to cancel; ask for a refund", order_status=status)
+
+
+def release(order: Order, by: str, now: datetime) -> Order:
+    """A person sends a held order on its way again."""
+    if order.status is not Status.HELD:
+        raise Conflict(f"order {order.id} is {order.status}, not held: there is nothing to release", order_status=order.status)
+    return order.but(released_at=now, released_by=by)
+
+
+def refund(order: Order, refund_id: str, amount: int | None, reason: str) -> Order:
+    """Give back a part, or without an amount all that is left. What has not left yet is cancelled instead."""
+    if refund_id in order.refunds:
+        return order
+    left = order.captured - order.refund_asked
+    wanted = left if amount is None else amount
+    if order.cancel_reason:
+        raise Conflict(f"order {order.id} is cancelled: what was paid is refunded already", order_status=order.status)
+    if not 0 < wanted <= left:
+        raise Conflict(f"order {order.id} can be refunded {left} minor units, not {wanted}", refundable=left)
+    if wanted == left and order.parcel is None:
+        raise Conflict(f"order {order.id} has not left: cancel it, and all of it is refunded", order_status=order.status)
+    return order.but(refunds={**order.refunds, refund_id: Refund(amount=wanted, reason=reason)})
+
+
+def complete(order: Order, now: datetime) -> Order:
+    """The return window is over."""
+    return order if order.delivered_at is None or order.completed_at else order.but(completed_at=now)
+
+
+def settle(order: Order) -> Order:
+    """A cancelled order owes back whatever was captured, also what is captured after."""
+    left = order.captured - order.refund_asked
+    if order.cancel_reason is None or left <= 0 or f"{order.id}:cancel" in order.refunds:
+        return order
+    owed = Refund(amount=left, reason="order_cancelled")
+    return order.but(refunds={**order.refunds, f"{order.id}:cancel": owed})
+
+
+def completes_at(order: Order, return_window: timedelta) -> datetime | None:
+    """When the order will be completed by itself; None when nothing is due."""
+    if order.delivered_at is None or order.completed_at or order.cancel_reason:
+        return None
+    return order.delivered_at + return_window
+
+
+def paid(order: Order) -> OrderPaid:
+    """The whole order, as logistics and inventory need it."""
+    placed = order.placed
+    assert placed is not None
+    assert order.receipt is not None
+    return OrderPaid(
+        order_id=order.id,
+        currency=placed.total.currency,
+        total=placed.total.amount,
+        lines=placed.lines,
+        customer=placed.customer,
+        ship_to=placed.ship_to,
+        payment=order.receipt,
+    )
+
+
+def follows(before: Order, after: Order) -> list[Event]:
+    """What has just become true."""
+    events: list[Event] = []
+    placed = after.placed
+    if placed is None:
+        return events
+    if after.proceeds and not before.proceeds and not after.cancel_reason:
+        events.append(placed)
+    if new := [hold.reason for hold in after.open_holds if hold not in before.holds or before.placed is None]:
+        events.append(OrderHeld(order_id=after.id, reasons=tuple(new)))
+    if after.released_at != before.released_at:
+        events.append(OrderReleased(order_id=after.id, released_by=after.released_by or ""))
+    if after.is_paid and not before.is_paid:
+        events.append(paid(after))
+    if after.cancel_reason and (before.cancel_reason is None or before.placed is None):
+        events.append(OrderCancelled(order_id=after.id, reason=after.cancel_reason))
+    events += [
+        RefundRequested(
+            order_id=after.id,
+            refund_id=refund_id,
+            amount=Money(amount=owed.amount, currency=placed.total.currency),
+            reason=owed.reason,
+            collected_by=placed.collected_by,
+        )
+        for refund_id, owed in after.refunds.items()
+        if refund_id not in before.refunds or before.placed is None
+    ]
+    if after.completed_at and not before.completed_at:
+        events.append(OrderCompleted(order_id=after.id))
+    return events

@@ -1,0 +1,131 @@
+"""SQL that reads for HTTP."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from services.orders.lifecycle import Order, Parcel, Status
+from services.orders.store import order_from
+from shared.database import Reader
+from shared.events.fields import Address, Customer, Line
+from shared.money import Money
+
+
+class RefundView(BaseModel):
+    """Money owed back: requested, refunded or failed."""
+
+    refund_id: str
+    amount: Money
+    reason: str
+    state: str
+
+
+class OrderView(BaseModel):
+    """An order as its owner sees it."""
+
+    order_id: str
+    status: Status
+    source: str
+    placed_at: datetime
+    total: Money
+    captured: Money
+    refunded: Money
+    lines: tuple[Line, ...]
+    customer: Customer
+    ship_to: Address
+    channel: str
+    payment_url: str | None
+    held_because: list[str]
+    cancelled_because: str | None
+    shipment: Parcel | None
+    tracking_pushed_at: datetime | None
+    delivered_at: datetime | None
+    refunds: list[RefundView]
+
+    @classmethod
+    def of(cls, order: Order) -> "OrderView":
+        """The view of a placed order."""
+        placed = order.placed
+        assert placed is not None
+        assert order.placed_at is not None
+        currency = placed.total.currency
+        return cls(
+            order_id=order.id,
+            status=order.status,
+            source=placed.source,
+            placed_at=order.placed_at,
+            total=placed.total,
+            captured=Money(amount=order.captured, currency=currency),
+            refunded=Money(amount=order.refunded, currency=currency),
+            lines=placed.lines,
+            customer=placed.customer,
+            ship_to=placed.ship_to,
+            channel=placed.payment.channel,
+            payment_url=order.payment_url,
+            held_because=[hold.reason for hold in order.open_holds] if order.status is Status.HELD else [],
+            cancelled_because=order.cancel_reason,
+            shipment=order.parcel,
+            tracking_pushed_at=order.pushed_at,
+            delivered_at=order.delivered_at,
+            refunds=[refund_view(order, refund_id) for refund_id in order.refunds],
+        )
+
+
+def refund_view(order: Order, refund_id: str) -> RefundView:
+    """One refund of the order."""
+    refund = order.refunds[refund_id]
+    assert order.placed is not None
+    return RefundView(
+        refund_id=refund_id,
+        amount=Money(amount=refund.amount, currency=order.placed.total.currency),
+        reason=refund.reason,
+        state="failed" if refund.failure else "refunded" if refund.reference else "requested",
+    )
+
+
+class TimelineEntry(BaseModel):
+    """One event of an order's life. `ms` since the first."""
+
+    at: datetime
+    ms: float
+    event: str
+    source: str
+    note: str
+    id: str
+    caused_by: str | None
+    trace_id: str | None
+
+
+async def order(reader: Reader, id: str) -> OrderView | None:
+    """The order, or None."""
+    row = await reader.fetchrow("SELECT id, placed::text, placed_at, facts FROM orders WHERE id = $1 AND placed IS NOT NULL", id)
+    return OrderView.of(order_from(row)) if row else None
+
+
+async def orders(reader: Reader, status: Status | None, page: int, page_size: int) -> tuple[list[OrderView], bool]:
+    """One page, newest first, and whether there are more."""
+    condition, args = ("status = $3", [status]) if status else ("placed IS NOT NULL", [])
+    rows: list[Any] = await reader.fetch(
+        f"""
+        SELECT id, placed::text, placed_at, facts FROM orders WHERE {condition}
+        ORDER BY placed_at DESC, id LIMIT $1 OFFSET $2
+        """,  # noqa: S608 -- both conditions are literals above
+        page_size + 1,
+        (page - 1) * page_size,
+        *args,
+    )
+    return [OrderView.of(order_from(row)) for row in rows[:page_size]], len(rows) > page_size
+
+
+async def timeline(reader: Reader, id: str) -> list[TimelineEntry]:
+    """What was said of the order, in the order of the speakers' clocks."""
+    rows = await reader.fetch(
+        """
+        SELECT at, extract(epoch FROM at - min(at) OVER ())::float * 1000 AS ms, type AS event, source, note,
+               event_id AS id, caused_by, trace_id
+          FROM timeline WHERE order_id = $1 ORDER BY at, event_id
+        """,
+        id,
+    )
+    return [TimelineEntry(**dict(row)) for row in rows]
