@@ -1,0 +1,40 @@
+"""One real service against real Postgres and RabbitMQ, spoken to by events and HTTP only.
+
+Each service gets a database and a vhost of its own, in which no other service listens."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.stack.servers import Servers
+from tests.service.house import Bus, Client, House, a_house
+
+
+@pytest.fixture(scope="module")
+async def house(servers: Servers, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """The service the test's folder is named after, running, with the sandbox as its partners."""
+    service = Path(str(request.path)).parent.name
+    async with a_house(service, servers, tmp_path_factory.mktemp(service)) as house:
+        yield house
+
+
+@pytest.fixture
+def bus(house: House) -> Bus:
+    """Publishes events and waits for what the service announces."""
+    return house.bus
+
+
+@pytest.fixture
+def sandbox(house: House) -> Client:
+    """The partners' books and faults."""
+    return house.sandbox
+
+
+@pytest.fixture
+def orders(house: House) -> Client:
+    """The running orders service, with a token of all scopes."""
+    return house.service
+
+
+inventory = payments = logistics = orders

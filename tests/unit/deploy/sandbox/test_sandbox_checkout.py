@@ -1,0 +1,214 @@
+"""Stripe's checkout: the shopper pays elsewhere, and a signed webhook tells."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+
+import httpx
+import pytest
+
+NextWebhook = Callable[[], Awaitable[httpx.Request]]
+
+
+def a_checkout(token: str | None = "tok_ok", **more: str) -> dict[str, str]:
+    return {
+        "mode": "payment",
+        "client_reference_id": "A-1",
+        "success_url": "https://shop.test/thanks?session={CHECKOUT_SESSION_ID}",
+        "cancel_url": "https://shop.test/basket",
+        "line_items[0][price_data][currency]": "cny",
+        "line_items[0][price_data][unit_amount]": "29900",
+        "line_items[0][price_data][product_data][name]": "降噪无线耳机",
+        "line_items[0][quantity]": "2",
+        "metadata[payment_id]": "P-1",
+        **({"metadata[token]": token} if token else {}),
+        **more,
+    }
+
+
+async def opened(stripe: httpx.AsyncClient, token: str | None = "tok_ok") -> dict[str, object]:
+    answer = await stripe.post("/checkout/sessions", data=a_checkout(token))
+    assert answer.status_code == 200, answer.text
+    session: dict[str, object] = answer.json()
+    return session
+
+
+async def test_a_new_session_invites_to_pay(stripe: httpx.AsyncClient) -> None:
+    session = await opened(stripe, "tok_manual")
+
+    assert (session["status"], session["payment_status"], session["payment_intent"]) == ("open", "unpaid", None)
+    assert (session["amount_total"], session["currency"], session["client_reference_id"]) == (59800, "cny", "A-1")
+    assert session["url"] == f"http://sandbox.test/stripe/pay/{session['id']}"
+
+
+async def test_the_shopper_pays_and_a_signed_event_tells(stripe: httpx.AsyncClient, next_webhook: NextWebhook) -> None:
+    session = await opened(stripe)
+    webhook = await next_webhook()
+
+    fields = dict(part.split("=", 1) for part in webhook.headers["stripe-signature"].split(","))
+    signed = fields["t"].encode() + b"." + webhook.content
+    assert fields["v1"] == hmac.new(b"whsec_stripe", signed, hashlib.sha256).hexdigest()
+
+    assert str(webhook.url) == "http://payments.test/stripe"
+    now = (await stripe.get(f"/checkout/sessions/{session['id']}")).json()
+    event = httpx.Response(200, content=webhook.content).json()
+    assert (event["object"], event["type"]) == ("event", "checkout.session.completed")
+    assert event["data"]["object"] == now
+    assert (now["status"], now["payment_status"], now["url"]) == ("complete", "paid", None)
+
+    intent = (await stripe.get(f"/payment_intents/{now['payment_intent']}")).json()
+    assert (intent["status"], intent["amount_received"]) == ("succeeded", 59800)
+    assert intent["metadata"]["order_id"] == "A-1"
+
+
+async def test_a_declined_payment_is_told_too(stripe: httpx.AsyncClient, next_webhook: NextWebhook) -> None:
+    session = await opened(stripe, "tok_declined")
+    event = httpx.Response(200, content=(await next_webhook()).content).json()
+
+    assert event["type"] == "checkout.session.async_payment_failed"
+    assert event["data"]["object"]["id"] == session["id"]
+    assert event["data"]["object"]["payment_status"] == "unpaid"
+
+
+async def test_the_same_event_may_come_twice(stripe: httpx.AsyncClient, next_webhook: NextWebhook) -> None:
+    await opened(stripe, "tok_webhook_twice")
+
+    assert (await next_webhook()).content == (await next_webhook()).content
+
+
+async def test_the_webhook_may_come_before_the_answer(stripe: httpx.AsyncClient, received: asyncio.Queue[httpx.Request]) -> None:
+    session = await opened(stripe, "tok_webhook_early")
+
+    assert received.qsize() == 1
+    assert session["status"] == "open"
+    assert (await stripe.get(f"/checkout/sessions/{session['id']}")).json()["payment_status"] == "paid"
+
+
+async def test_a_late_webhook_leaves_time_to_ask_first(
+    stripe: httpx.AsyncClient, received: asyncio.Queue[httpx.Request], next_webhook: NextWebhook
+) -> None:
+    session = await opened(stripe, "tok_webhook_late")
+    await asyncio.sleep(0.03)
+
+    assert (await stripe.get(f"/checkout/sessions/{session['id']}")).json()["payment_status"] == "paid"
+    assert received.empty()
+    await next_webhook()
+
+
+async def test_a_webhook_that_never_comes_must_be_asked_for(
+    stripe: httpx.AsyncClient, received: asyncio.Queue[httpx.Request]
+) -> None:
+    session = await opened(stripe, "tok_webhook_never")
+    await asyncio.sleep(0.05)
+
+    assert (await stripe.get(f"/checkout/sessions/{session['id']}")).json()["payment_status"] == "paid"
+    assert received.empty()
+
+
+async def test_a_webhook_is_sent_again_until_it_is_taken(
+    stripe: httpx.AsyncClient, refusals: list[int], next_webhook: NextWebhook, control: httpx.AsyncClient
+) -> None:
+    refusals += [500, 404]
+    await opened(stripe)
+    attempts = [await next_webhook() for _ in range(3)]
+
+    assert len({attempt.content for attempt in attempts}) == 1
+    await asyncio.sleep(0.01)
+    assert (await control.get("/sandbox/ledger")).json()["webhooks"] == {"delivered": 1, "pending": 0, "abandoned": 0}
+
+
+async def test_a_webhook_that_nobody_ever_takes_is_abandoned(
+    stripe: httpx.AsyncClient, refusals: list[int], control: httpx.AsyncClient
+) -> None:
+    refusals += [500] * 1000
+    await opened(stripe)
+    await asyncio.sleep(0.1)
+
+    assert (await control.get("/sandbox/ledger")).json()["webhooks"] == {"delivered": 0, "pending": 0, "abandoned": 1}
+
+
+async def test_an_expired_session_can_no_longer_be_paid(
+    stripe: httpx.AsyncClient, next_webhook: NextWebhook, control: httpx.AsyncClient
+) -> None:
+    session = await opened(stripe)
+    expired = await stripe.post(f"/checkout/sessions/{session['id']}/expire")
+    event = httpx.Response(200, content=(await next_webhook()).content).json()
+    await asyncio.sleep(0.03)
+
+    assert (expired.status_code, expired.json()["status"]) == (200, "expired")
+    assert event["type"] == "checkout.session.expired"
+    assert (await control.get("/sandbox/ledger")).json()["charges"] == []
+
+
+async def test_a_paid_session_cannot_be_expired(stripe: httpx.AsyncClient, next_webhook: NextWebhook) -> None:
+    session = await opened(stripe)
+    await next_webhook()
+
+    assert (await stripe.post(f"/checkout/sessions/{session['id']}/expire")).status_code == 400
+
+
+async def test_a_session_whose_answer_is_lost_is_found_under_its_key(stripe: httpx.AsyncClient) -> None:
+    wanted = a_checkout("tok_timeout_after_charge")
+    headers = {"Idempotency-Key": "k1"}
+    lost = asyncio.create_task(stripe.post("/checkout/sessions", data=wanted, headers=headers))
+    await asyncio.sleep(0.01)
+    again = await stripe.post("/checkout/sessions", data=wanted, headers=headers)
+
+    assert not lost.done()
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (await lost).json()["id"] == again.json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "onward", "payment_status"),
+    [("pay", "https://shop.test/thanks?session={id}", "paid"), ("decline", "https://shop.test/basket", "unpaid")],
+)
+async def test_a_person_may_pay_or_decline_on_the_page(
+    stripe: httpx.AsyncClient,
+    control: httpx.AsyncClient,
+    next_webhook: NextWebhook,
+    choice: str,
+    onward: str,
+    payment_status: str,
+) -> None:
+    session = await opened(stripe, None)
+    page = await control.get(f"/stripe/pay/{session['id']}")
+    chosen = await control.post(f"/stripe/pay/{session['id']}", data={"choice": choice})
+    await next_webhook()
+    paid_page = await control.get(f"/stripe/pay/{session['id']}")
+
+    assert "<button" in page.text
+    assert (chosen.status_code, chosen.headers["location"]) == (303, onward.format(id=session["id"]))
+    assert f"complete, {payment_status}" in paid_page.text
+
+
+async def test_a_reference_is_shown_as_text_not_as_markup(stripe: httpx.AsyncClient, control: httpx.AsyncClient) -> None:
+    wanted = a_checkout(None, client_reference_id="<script>alert(1)</script>")
+    session = (await stripe.post("/checkout/sessions", data=wanted)).json()
+
+    assert "<script>" not in (await control.get(f"/stripe/pay/{session['id']}")).text
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"metadata[token]": "tok_unheard_of"}, "metadata[token]"),
+        ({"success_url": "javascript:alert(1)"}, "success_url"),
+        ({"line_items[0][quantity]": "0"}, "line_items[0][quantity]"),
+        ({"mode": "subscription"}, "mode"),
+        (
+            {
+                "line_items[1][price_data][currency]": "usd",
+                "line_items[1][price_data][unit_amount]": "1",
+                "line_items[1][price_data][product_data][name]": "Cable",
+                "line_items[1][quantity]": "1",
+            },
+            "line_items",
+        ),
+    ],
+)
+async def test_a_wrong_checkout_parameter_is_named(stripe: httpx.AsyncClient, change: dict[str, str], param: str) -> None:
+    answer = await stripe.post("/checkout/sessions", data={**a_checkout(), **change})
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
