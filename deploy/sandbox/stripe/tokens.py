@@ -1,0 +1,69 @@
+"""What each token makes happen."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from deploy.sandbox.stripe import errors
+from deploy.sandbox.stripe.intents import DeclineCode
+
+Call = Literal["answers", "held", "slow", "fails_once"]
+"""How the call that carries the token is answered: at once, too late, after a while, or with a 500 the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What comes of charging a payment method."""
+
+    decline_code: DeclineCode | None = None
+    review: bool = False
+    call: Call = "answers"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What the shopper does with a checkout session, and how we are told."""
+
+    decline_code: DeclineCode | None = None
+    webhooks: int = 1
+    webhook: Literal["soon", "early", "late"] = "soon"
+    call: Call = "answers"
+
+
+CARDS: dict[str, Card] = {
+    "tok_ok": Card(),
+    "tok_declined": Card(decline_code="generic_decline"),
+    "tok_insufficient_funds": Card(decline_code="insufficient_funds"),
+    "tok_review": Card(review=True),
+    "tok_timeout_after_charge": Card(call="held"),
+    "tok_server_error_once": Card(call="fails_once"),
+    "tok_slow": Card(call="slow"),
+}
+
+VISITS: dict[str, Visit | None] = {
+    "": None,
+    "tok_manual": None,
+    "tok_ok": Visit(),
+    "tok_declined": Visit(decline_code="generic_decline"),
+    "tok_insufficient_funds": Visit(decline_code="insufficient_funds"),
+    "tok_webhook_twice": Visit(webhooks=2),
+    "tok_webhook_early": Visit(webhook="early"),
+    "tok_webhook_late": Visit(webhook="late"),
+    "tok_webhook_never": Visit(webhooks=0),
+    "tok_timeout_after_charge": Visit(call="held"),
+    "tok_server_error_once": Visit(call="fails_once"),
+    "tok_slow": Visit(call="slow"),
+}
+
+
+def card(payment_method: str) -> Card:
+    """Raises StripeError for a payment method that does not exist."""
+    if payment_method not in CARDS:
+        raise errors.unknown("PaymentMethod", payment_method, "payment_method", status=400)
+    return CARDS[payment_method]
+
+
+def visit(token: str) -> Visit | None:
+    """None if nobody comes by himself. Raises StripeError for a token that does not exist."""
+    if token not in VISITS:
+        raise errors.unknown("token", token, "metadata[token]", status=400)
+    return VISITS[token]
