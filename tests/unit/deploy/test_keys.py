@@ -1,0 +1,60 @@
+"""The local token opens everything, to who checks it with the public half alone."""
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from deploy.stack import keys
+
+NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
+
+
+def claims_of(token: str, folder: Path) -> dict[str, object]:
+    public = KeySet.import_key_set(json.loads(keys.jwks_path(folder).read_text()))
+    return dict(jwt.decode(token, public, algorithms=["ES256"]).claims)
+
+
+def test_a_token_has_every_scope_for_thirty_days(tmp_path: Path) -> None:
+    claims = claims_of(keys.keep(tmp_path, NOW), tmp_path)
+
+    assert claims["iss"] == keys.ISSUER
+    assert claims["aud"] == keys.AUDIENCE
+    assert claims["sub"] == "local"
+    assert claims["exp"] == int((NOW + timedelta(days=30)).timestamp())
+    assert str(claims["scope"]).split() == list(keys.SCOPES)
+
+
+def test_what_the_services_are_given_cannot_sign(tmp_path: Path) -> None:
+    keys.keep(tmp_path, NOW)
+
+    (public,) = json.loads(keys.jwks_path(tmp_path).read_text())["keys"]
+
+    assert "d" not in public
+    assert public["kid"]
+
+
+def test_key_and_token_are_their_owners_alone(tmp_path: Path) -> None:
+    keys.keep(tmp_path, NOW)
+
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_token_is_kept_until_less_than_a_day_is_left(tmp_path: Path) -> None:
+    first = keys.keep(tmp_path, NOW)
+
+    assert keys.keep(tmp_path, NOW + timedelta(days=28, hours=23)) == first
+    assert keys.keep(tmp_path, NOW + timedelta(days=29, hours=1)) != first
+
+
+def test_a_token_of_another_key_is_replaced(tmp_path: Path) -> None:
+    stranger = keys.keep(tmp_path / "other", NOW)
+    keys.keep(tmp_path / "mine", NOW)
+    (tmp_path / "mine" / "token").write_text(stranger)
+
+    renewed = keys.keep(tmp_path / "mine", NOW)
+
+    assert claims_of(renewed, tmp_path / "mine")["sub"] == "local"

@@ -1,0 +1,279 @@
+"""An order is what its facts say."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.orders import lifecycle
+from services.orders.learning import NotTheirsToSay, learn
+from services.orders.lifecycle import Order, Status
+from shared.events import Envelope, Event, received
+from shared.events.orders import OrderCancelled, OrderCompleted, OrderHeld, OrderPaid, OrderPlaced, OrderReleased, RefundRequested
+from shared.events.payments import PaymentCaptured, PaymentFailed, PaymentRefunded, PaymentReviewRequired, RefundFailed
+from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentFailed, TrackingPushed
+from shared.events.stock import StockRejected, StockReserved
+from shared.money import Money
+from shared.problems import Conflict
+from tests.builders import a_placed_order
+
+NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
+TOTAL = Money(amount=29900, currency="CNY")
+
+ids = count()
+
+
+def heard(fact: Event, source: str = "/orderbus/x", at: datetime = NOW) -> Event:
+    return received(fact, Envelope(str(next(ids)), source, fact.type, fact.subject, at))
+
+
+def reserved() -> Event:
+    return heard(StockReserved(order_id="T-1", allocations=()))
+
+
+def captured() -> Event:
+    return heard(PaymentCaptured(order_id="T-1", payment_id="p", channel="card", amount=TOTAL, reference="pi_1"))
+
+
+def shipped() -> Event:
+    return heard(ShipmentCreated(order_id="T-1", shipment_id="s", carrier="own_fleet", waybill="W1"))
+
+
+def delivered() -> Event:
+    return heard(ShipmentDelivered(order_id="T-1", shipment_id="s", at=NOW))
+
+
+def pushed() -> Event:
+    return heard(
+        TrackingPushed(order_id="T-1", shipment_id="s", carrier="own_fleet", tracking_number="W1", channel="app")
+    )
+
+
+def an_order(*facts: Event, **fields: object) -> Order:
+    order = lifecycle.place(a_placed_order(**fields), NOW)  # type: ignore[arg-type]
+    for fact in facts:
+        order = learn(order, fact)
+    return order
+
+
+def test_an_order_is_paid_when_stock_is_set_aside_and_the_whole_total_is_there() -> None:
+    before = an_order(reserved())
+
+    after = learn(before, captured())
+
+    assert after.status is Status.PAID
+    assert [type(event) for event in lifecycle.follows(before, after)] == [OrderPaid]
+
+
+def test_less_than_the_total_does_not_pay_an_order() -> None:
+    short = PaymentCaptured(
+        order_id="T-1", payment_id="p", channel="card", amount=Money(amount=29899, currency="CNY"), reference="r"
+    )
+
+    after = an_order(reserved(), heard(short))
+
+    assert after.status is Status.PLACED
+
+
+def test_a_payment_that_arrives_after_cancellation_is_refunded_in_full() -> None:
+    cancelled = lifecycle.cancel(an_order(reserved()), "changed my mind", NOW)
+
+    after = learn(cancelled, captured())
+
+    assert [(type(e), e.amount) for e in lifecycle.follows(cancelled, after) if isinstance(e, RefundRequested)] == [
+        (RefundRequested, TOTAL)
+    ]
+    assert after.status is Status.CANCELLED
+
+
+def test_cancelling_a_paid_order_cancels_it_and_gives_the_money_back() -> None:
+    paid = an_order(reserved(), captured())
+
+    after = lifecycle.cancel(paid, "changed my mind", NOW)
+
+    assert [type(event) for event in lifecycle.follows(paid, after)] == [OrderCancelled, RefundRequested]
+
+
+def test_an_order_whose_parcel_has_left_cannot_be_cancelled() -> None:
+    with pytest.raises(Conflict, match="too late"):
+        lifecycle.cancel(an_order(reserved(), captured(), shipped()), "late", NOW)
+
+
+def test_cancelling_twice_is_cancelling_once() -> None:
+    cancelled = lifecycle.cancel(an_order(), "once", NOW)
+
+    assert lifecycle.cancel(cancelled, "twice", NOW + timedelta(hours=1)) == cancelled
+
+
+def test_an_order_without_stock_is_cancelled_before_any_money_moves() -> None:
+    before = an_order()
+
+    after = learn(before, heard(StockRejected(order_id="T-1", reason="out_of_stock", missing=())))
+
+    assert lifecycle.follows(before, after) == [OrderCancelled(order_id="T-1", reason="out_of_stock")]
+
+
+def test_an_order_that_is_paid_but_out_of_stock_waits_for_a_person() -> None:
+    before = an_order(reserved(), captured())
+
+    after = learn(before, heard(StockRejected(order_id="T-1", reason="out_of_stock", missing=(), paid=True)))
+
+    assert after.status is Status.HELD
+    assert [type(event) for event in lifecycle.follows(before, after)] == [OrderHeld]
+
+
+def test_a_declined_card_cancels_the_order_with_the_channels_reason() -> None:
+    before = an_order(reserved())
+
+    after = learn(before, heard(PaymentFailed(order_id="T-1", payment_id="p", reason="generic_decline")))
+
+    assert lifecycle.follows(before, after) == [OrderCancelled(order_id="T-1", reason="generic_decline")]
+
+
+def test_a_review_holds_the_order_and_a_release_sends_it_on() -> None:
+    held = an_order(reserved(), heard(PaymentReviewRequired(order_id="T-1", payment_id="p", reasons=("amount",))))
+
+    after = lifecycle.release(held, "local", NOW + timedelta(minutes=1))
+
+    assert (held.status, after.status) == (Status.HELD, Status.PLACED)
+    assert lifecycle.follows(held, after) == [OrderReleased(order_id="T-1", released_by="local")]
+
+
+def test_an_order_held_again_after_its_release_is_held() -> None:
+    released = lifecycle.release(
+        an_order(reserved(), heard(PaymentReviewRequired(order_id="T-1", payment_id="p", reasons=("amount",)))), "a", NOW
+    )
+
+    later = heard(ShipmentFailed(order_id="T-1", shipment_id="s", reason="no carrier"), at=NOW + timedelta(hours=1))
+
+    assert learn(released, later).status is Status.HELD
+
+
+def test_only_a_held_order_can_be_released() -> None:
+    with pytest.raises(Conflict, match="not held"):
+        lifecycle.release(an_order(), "a", NOW)
+
+
+def test_an_intercepted_order_is_announced_only_after_its_release() -> None:
+    intercepted = lifecycle.place(a_placed_order(), NOW, suspicions=["odd"])
+
+    released = lifecycle.release(intercepted, "a", NOW)
+
+    assert [type(e) for e in lifecycle.follows(Order(id="T-1"), intercepted)] == [OrderHeld]
+    assert [type(e) for e in lifecycle.follows(intercepted, released)] == [OrderPlaced, OrderReleased]
+
+
+def test_part_of_a_shipped_order_is_refunded_and_never_more_than_was_paid() -> None:
+    order = an_order(reserved(), captured(), shipped())
+
+    after = lifecycle.refund(order, "r1", 10000, "scratched")
+
+    assert [type(event) for event in lifecycle.follows(order, after)] == [RefundRequested]
+    with pytest.raises(Conflict, match="19900"):
+        lifecycle.refund(after, "r2", 19901, "more")
+
+
+def test_all_of_an_order_that_has_not_left_is_cancelled_instead_of_refunded() -> None:
+    with pytest.raises(Conflict, match="cancel it"):
+        lifecycle.refund(an_order(reserved(), captured()), "r1", None, "all")
+
+
+def test_a_cancelled_order_cannot_be_refunded_twice() -> None:
+    cancelled = lifecycle.cancel(an_order(reserved(), captured()), "no", NOW)
+
+    with pytest.raises(Conflict, match="refunded already"):
+        lifecycle.refund(cancelled, "r1", 1, "again")
+
+
+def test_an_order_is_refunded_when_all_of_it_went_back() -> None:
+    order = lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
+
+    after = learn(order, heard(PaymentRefunded(order_id="T-1", refund_id="r1", amount=TOTAL, reference="re_1")))
+
+    assert after.status is Status.REFUNDED
+
+
+def test_a_refused_refund_promises_nothing_and_shows_the_order_to_a_person() -> None:
+    order = lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
+
+    after = learn(order, heard(RefundFailed(order_id="T-1", refund_id="r1", reason="account closed")))
+
+    assert (after.refund_asked, after.status) == (0, Status.HELD)
+
+
+def test_another_system_cannot_say_that_our_money_went_back() -> None:
+    refund = PaymentRefunded(order_id="T-1", refund_id="r1", amount=TOTAL, reference="x")
+
+    with pytest.raises(NotTheirsToSay):
+        learn(an_order(reserved(), captured()), heard(refund, source="/shops/a"))
+
+
+def test_a_shop_that_took_the_money_says_that_it_gave_it_back() -> None:
+    order = lifecycle.cancel(an_order(reserved(), collected_by="/shops/a"), "no", NOW)
+    refund = PaymentRefunded(order_id="T-1", refund_id="T-1:cancel", amount=TOTAL, reference="x")
+
+    assert learn(order, heard(refund, source="/shops/a")).refunded == TOTAL.amount
+
+
+def test_a_delivered_order_is_completed_once_the_return_window_is_over() -> None:
+    order = an_order(reserved(), captured(), shipped(), delivered())
+
+    after = lifecycle.complete(order, NOW)
+
+    assert lifecycle.completes_at(order, timedelta(days=7)) == NOW + timedelta(days=7)
+    assert lifecycle.follows(order, after) == [OrderCompleted(order_id="T-1")]
+    assert lifecycle.complete(after, NOW + timedelta(days=1)) == after
+
+
+HAPPY = (reserved(), captured(), shipped(), pushed(), delivered())
+
+
+@given(st.permutations(HAPPY), st.lists(st.sampled_from(HAPPY), max_size=5))
+def test_whatever_the_sequence_the_order_ends_the_same_and_is_paid_once(facts: list[Event], repeats: list[Event]) -> None:
+    expected = an_order(*HAPPY)
+    order = an_order()
+    announced: list[Event] = []
+
+    for fact in [*facts, *repeats]:
+        after = learn(order, fact)
+        announced += lifecycle.follows(order, after)
+        order = after
+
+    assert order == expected
+    assert [type(event) for event in announced] == [OrderPaid]
+
+
+@given(st.permutations(HAPPY), st.integers(0, 5))
+def test_an_order_placed_after_others_spoke_of_it_ends_the_same(facts: list[Event], placed_after: int) -> None:
+    order = Order(id="T-1")
+    announced: list[Event] = []
+
+    for index, fact in enumerate([*facts, None]):
+        if index == placed_after:
+            whole = lifecycle.fill_in(order, lifecycle.place(a_placed_order(), NOW))
+            announced += lifecycle.follows(order, whole)
+            order = whole
+        if fact is not None:
+            after = learn(order, fact)
+            announced += lifecycle.follows(order, after)
+            order = after
+
+    assert order == an_order(*HAPPY)
+    assert sorted(event.type for event in announced) == ["order.paid", "order.placed"]
+
+
+@given(st.permutations((*HAPPY[:2], None)))
+def test_however_a_cancellation_races_the_payment_the_money_goes_back_once(steps: list[Event | None]) -> None:
+    order = an_order()
+    announced: list[Event] = []
+
+    for fact in steps:
+        after = lifecycle.cancel(order, "raced", NOW) if fact is None else learn(order, fact)
+        announced += lifecycle.follows(order, after)
+        order = after
+
+    assert order.status is Status.CANCELLED
+    assert [e.amount for e in announced if isinstance(e, RefundRequested)] == [TOTAL]
+    assert len([e for e in announced if isinstance(e, OrderCancelled)]) == 1
