@@ -78,7 +78,10 @@ def problem(status: int, title: str, detail: str, headers: dict[str, str] | None
     return Response(orjson.dumps(body), status, headers, media_type=PROBLEM)
 
 
-def application(title: str, description: str, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def application(title: str, description: str, lifespan: Lifespan | None) -> FastAPI:
     """A service's HTTP side: limits, timing, and one place that renders errors."""
     app = FastAPI(title=title, description=description, version="1", lifespan=lifespan, redirect_slashes=False)
     app.add_middleware(_Edge)

@@ -18,7 +18,7 @@ from shared.auth import Authenticator
 from shared.bus import Consumer, Publisher
 from shared.database import Database, Journal, Pool
 from shared.events import Event
-from shared.http import application
+from shared.http import Lifespan, application
 from shared.intents import Job, Worker
 from shared.outbox import Relay
 from shared.settings import Settings
@@ -50,6 +50,13 @@ class Service:
             async with running(self, settings, app):
                 yield
 
+        return self._application(lifespan)
+
+    def openapi(self) -> dict[str, Any]:
+        """The contract of its HTTP API, without starting it."""
+        return self._application(None).openapi()
+
+    def _application(self, lifespan: Lifespan | None) -> FastAPI:
         app = application(f"Orderbus {self.name}", self.description, lifespan)
         for router in (*self.api, _operations(self)):
             app.include_router(router)

@@ -1,0 +1,1 @@
+"""Contracts written down: schemas, documents, and what may not change in them."""

@@ -1,0 +1,68 @@
+"""Group commit."""
+
+import asyncio
+
+from shared.batching import Batcher
+
+
+async def test_what_arrives_while_a_batch_runs_is_the_next_batch() -> None:
+    batches: list[list[int]] = []
+    gate = asyncio.Event()
+
+    async def handle(items: list[int]) -> None:
+        batches.append(items)
+        await gate.wait()
+
+    batcher = Batcher(handle, limit=100)
+
+    submitted = [asyncio.create_task(batcher.submit([n])) for n in range(4)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(*submitted)
+
+    assert [len(batch) for batch in batches] in ([4], [1, 3])
+    assert [n for batch in batches for n in batch] == [0, 1, 2, 3]
+
+
+async def test_a_batch_never_exceeds_its_limit_unless_one_delivery_does() -> None:
+    batches: list[list[int]] = []
+
+    async def handle(items: list[int]) -> None:
+        batches.append(items)
+        await asyncio.sleep(0)
+
+    batcher = Batcher(handle, limit=3)
+    await asyncio.gather(*(batcher.submit(items) for items in ([1], [2, 2], [3, 3], [4] * 5, [5])))
+
+    assert [len(batch) for batch in batches] == [3, 2, 5, 1]
+
+
+async def test_everyone_in_a_failed_batch_hears_of_it_and_the_next_goes_on() -> None:
+    async def handle(items: list[int]) -> None:
+        if 13 in items:
+            raise ValueError("13")
+
+    batcher = Batcher(handle, limit=100)
+
+    results = await asyncio.gather(batcher.submit([13]), batcher.submit([1]), return_exceptions=True)
+
+    assert all(isinstance(result, ValueError) for result in results)
+    await batcher.submit([1])
+
+
+async def test_idle_waits_for_what_is_in_hand() -> None:
+    done: list[int] = []
+
+    async def handle(items: list[int]) -> None:
+        await asyncio.sleep(0)
+        done.extend(items)
+
+    batcher = Batcher(handle, limit=1)
+    submitted = asyncio.gather(*(batcher.submit([n]) for n in range(3)))
+    await asyncio.sleep(0)
+
+    await batcher.idle()
+
+    assert done == [0, 1, 2]
+    await submitted

@@ -1,0 +1,136 @@
+"""CloudEvents on the wire."""
+
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import codec
+from shared.events import Envelope
+from shared.events.orders import OrderCancelled
+from shared.events.stock import StockLow
+
+EVENT = OrderCancelled(order_id="T-1", reason="changed my mind")
+ENVELOPE = Envelope(
+    "id-1",
+    "/orderbus/orders",
+    "order.cancelled",
+    "T-1",
+    datetime(2026, 11, 24, 8, tzinfo=UTC),
+    correlation_id="T-1",
+    causation_id="id-0",
+    traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+)
+
+
+def test_an_event_comes_back_as_it_left_envelope_and_all() -> None:
+    body, content_type = codec.join([codec.encode(EVENT, ENVELOPE)])
+
+    (event,) = codec.decode(body, content_type, {}).events
+
+    assert (event, event.envelope) == (EVENT, ENVELOPE)
+
+
+def test_several_events_travel_as_one_array_and_come_back_in_order() -> None:
+    body, content_type = codec.join([codec.encode(EVENT, ENVELOPE)] * 3)
+
+    assert content_type == codec.BATCH
+    assert codec.decode(body, content_type, {}).events == [EVENT] * 3
+
+
+@pytest.mark.parametrize("prefix", ["cloudEvents:", "cloudEvents_", "ce-"])
+def test_binary_mode_is_read(prefix: str) -> None:
+    headers = {f"{prefix}{name}": value for name, value in (("specversion", "1.0"), ("id", "1"), ("source", "/a"))}
+
+    decoded = codec.decode(EVENT.model_dump_json().encode(), "application/json", headers | {f"{prefix}type": EVENT.type})
+
+    assert decoded.events == [EVENT]
+
+
+def test_one_bad_event_of_a_batch_does_not_spoil_the_others() -> None:
+    good = codec.encode(EVENT, ENVELOPE)
+    bad = orjson.dumps(orjson.loads(good) | {"data": {"order_id": "T-2"}})
+
+    decoded = codec.decode(*codec.join([good, bad, good]), {})
+
+    assert len(decoded.events) == 2
+    assert decoded.unreadable[0].reason == "reason: Field required"
+
+
+def test_what_is_wrong_is_said_without_the_value_which_may_be_personal() -> None:
+    body = orjson.dumps(orjson.loads(codec.encode(EVENT, ENVELOPE)) | {"data": {"order_id": "李雷 secret", "reason": "x"}})
+
+    (unreadable,) = codec.decode(body, codec.SINGLE, {}).unreadable
+
+    assert unreadable.reason.startswith("order_id: ")
+    assert "secret" not in unreadable.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"specversion": "0.3"}, "specversion"),
+        ({"id": ""}, "id: "),
+        ({"source": None}, "source: "),
+        ({"type": "no.such"}, "there is no event called"),
+        ({"time": "yesterday"}, "time: "),
+        ({"time": "2026-11-24T08:00:00"}, "time: "),
+        ({"data": []}, "data: "),
+    ],
+)
+def test_an_event_that_is_none_says_which_attribute_is_wrong(change: dict[str, object], reason: str) -> None:
+    body = orjson.dumps(orjson.loads(codec.encode(EVENT, ENVELOPE)) | change)
+
+    (unreadable,) = codec.decode(body, codec.SINGLE, {}).unreadable
+
+    assert reason in unreadable.reason
+
+
+def test_a_message_that_is_too_large_is_refused_unread() -> None:
+    decoded = codec.decode(b" " * (codec.MAX_BODY_BYTES + 1), codec.SINGLE, {})
+
+    assert "bytes" in decoded.unreadable[0].reason
+
+
+def test_events_nobody_wants_are_not_even_looked_at() -> None:
+    body = orjson.dumps(orjson.loads(codec.encode(EVENT, ENVELOPE)) | {"data": {}})
+
+    decoded = codec.decode(body, codec.SINGLE, {}, wanted=lambda envelope: not envelope.is_ours)
+
+    assert not decoded.events
+    assert not decoded.unreadable
+
+
+def test_a_field_of_a_later_version_is_ignored() -> None:
+    event = {"sku": "A", "available": 1, "threshold": 5, "colour": "red"}
+    body = orjson.dumps({"specversion": "1.0", "id": "1", "source": "/a", "type": "stock.low", "data": event})
+
+    assert codec.decode(body, codec.SINGLE, {}).events == [StockLow(sku="A", available=1, threshold=5)]
+
+
+@given(st.binary(max_size=300), st.sampled_from([codec.SINGLE, codec.BATCH, "application/json", None, ""]))
+def test_no_bytes_whatever_crash_the_codec(body: bytes, content_type: str | None) -> None:
+    decoded = codec.decode(body, content_type, {"ce-id": "1"})
+
+    assert not decoded.events
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+)
+ATTRIBUTES = ("specversion", "id", "source", "type", "time", "data", "traceparent")
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(ATTRIBUTES), JSON) | JSON, max_size=3))
+def test_no_json_whatever_crashes_the_codec(items: list[object]) -> None:
+    try:
+        body = orjson.dumps(items)
+    except TypeError:  # an integer beyond 64 bits is no JSON for orjson
+        return
+
+    decoded = codec.decode(body, codec.BATCH, {})
+
+    assert len(decoded.events) + len(decoded.unreadable) == len(items)
