@@ -42,11 +42,12 @@ async def connect(settings: Settings, service: str) -> Pool:
         max_size=settings.pool_size,
         command_timeout=settings.command_timeout,
         server_settings={"search_path": service, "application_name": f"orderbus-{service}", "timezone": "UTC"},
-        init=_speak_json,
+        init=speak_json,
     )
 
 
-async def _speak_json(connection: asyncpg.Connection) -> None:
+async def speak_json(connection: asyncpg.Connection) -> None:
+    """jsonb columns come as Python objects on this connection, and go as them."""
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import database, idempotency, metrics, telemetry
 from shared.events import Envelope
-from shared.problems import Problem, TooLarge
+from shared.problems import Problem
 
 log = structlog.get_logger()
 
@@ -137,7 +137,8 @@ class _Edge:
             message = await receive()
             size += len(message.get("body", b""))
             if size > MAX_BODY:
-                raise TooLarge(f"the request body may have {MAX_BODY} bytes")
+                # FastAPI lets its own kind of exception through and hides all others behind a 400
+                raise HTTPException(413, f"the request body may have {MAX_BODY} bytes")
             return message
 
         async def noted(message: Message) -> None:

@@ -33,10 +33,6 @@ class Conflict(Problem):
     status, title = 409, "Conflict"
 
 
-class TooLarge(Problem):
-    status, title = 413, "Content too large"
-
-
 class Unprocessable(Problem):
     """Well-formed, but it makes no sense; `errors` in `more` says which part."""
 

@@ -40,7 +40,9 @@ def a_placed_order(
     return OrderPlaced(**told | fields)
 
 
-def a_paid_order(order_id: str = "T-1", sku: str = "HP-1001", quantity: int = 1, total: int | None = None, **fields: Any) -> OrderPaid:
+def a_paid_order(
+    order_id: str = "T-1", sku: str = "HP-1001", quantity: int = 1, total: int | None = None, **fields: Any
+) -> OrderPaid:
     """What a shop publishes when it has taken 299.00 CNY for each piece, unless said."""
     told = {
         "order_id": order_id,

@@ -14,14 +14,21 @@ Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63
 
 Quantity = Annotated[int, Field(ge=1, le=100_000)]
 
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
 
 MAX_LINES = 200
 """More lines than any shopper's basket; an order with more is refused, so that one order cannot fill a batch."""
 
 
 def text(longest: int, shortest: int = 1) -> StringConstraints:
-    return StringConstraints(min_length=shortest, max_length=longest, strip_whitespace=True)
+    """A line of text. No control characters: Postgres keeps no NUL, and a label prints none of them."""
+    return StringConstraints(
+        min_length=shortest, max_length=longest, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"
+    )
+
+
+Reason = Annotated[str, text(500)]
+"""Why, in words a person reads."""
 
 
 class Part(BaseModel):

@@ -12,7 +12,9 @@ from tests.service.house import Bus, Client, House, a_house
 
 
 @pytest.fixture(scope="module")
-async def house(servers: Servers, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def house(
+    servers: Servers, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
     """The service the test's folder is named after, running, with the sandbox as its partners."""
     service = Path(str(request.path)).parent.name
     async with a_house(service, servers, tmp_path_factory.mktemp(service)) as house:
@@ -32,9 +34,12 @@ def sandbox(house: House) -> Client:
 
 
 @pytest.fixture
-def orders(house: House) -> Client:
-    """The running orders service, with a token of all scopes."""
-    return house.service
+async def orders(house: House) -> AsyncIterator[Client]:
+    """The running service, with a token of all scopes."""
+    async with Client(
+        base_url=house.service.base_url, headers=house.service.headers, trust_env=False, timeout=30
+    ) as client:
+        yield client
 
 
 inventory = payments = logistics = orders

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -125,6 +125,7 @@ async def a_house(name: str, servers: Servers, folder: Path) -> AsyncIterator[Ho
         own = settings_of(name, stack_folder, servers, secrets, ports)
         own["ORDERBUS_POSTGRES_URL"] = servers.postgres.superuser_url
         with _environment(own):
+            cast(Any, service.settings).cache_clear()  # another house in this process has read its own
             settings = service.settings()
         await stack.enter_async_context(_serving(sandbox_app, ports[SANDBOX]))
         await stack.enter_async_context(_serving(service.app(settings), ports[name]))
@@ -132,13 +133,13 @@ async def a_house(name: str, servers: Servers, folder: Path) -> AsyncIterator[Ho
         channel = await connection.channel()
         bus = Bus(channel, await channel.get_exchange(EXCHANGE))
         await bus.listen()
-        clients = [
-            await stack.enter_async_context(
-                Client(base_url=f"http://127.0.0.1:{ports[role]}", headers=headers, trust_env=False, timeout=30)
-            )
-            for role, headers in ((name, {"authorization": f"Bearer {token}"}), (SANDBOX, {}))
-        ]
-        yield House(*clients, bus, servers.postgres.superuser_url, servers.rabbitmq.url)
+        client = await stack.enter_async_context(_client(ports[name], {"authorization": f"Bearer {token}"}))
+        partners = await stack.enter_async_context(_client(ports[SANDBOX], {}))
+        yield House(client, partners, bus, servers.postgres.superuser_url, servers.rabbitmq.url)
+
+
+def _client(port: int, headers: dict[str, str]) -> Client:
+    return Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=30)
 
 
 async def _installation(servers: Servers, name: str, service: Service) -> Servers:
@@ -158,9 +159,7 @@ async def _installation(servers: Servers, name: str, service: Service) -> Server
     await topology.declare(vhost, [service])
     connection = await asyncpg.connect(database)
     await migrate(connection, service.name)
-    await connection.execute(
-        f"INSERT INTO {service.name}.subscribed_type SELECT unnest($1::text[])", sorted(service.handlers)
-    )
+    await connection.execute(f"INSERT INTO {service.name}.subscribed_type SELECT unnest($1::text[])", sorted(service.handlers))
     await connection.close()
     return replace(
         servers,

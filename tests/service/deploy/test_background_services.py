@@ -37,7 +37,7 @@ BOTH = {"orders": ("-c", READY), "sandbox": ("-c", READY)}
 def folder(tmp_path: Path) -> Iterator[StackFolder]:
     folder = open_folder(tmp_path)
     # Everybody is told where these are, whether they run or not.
-    folder.write("ports.json", {"payments": 1, "logistics": 2, "sandbox": 24_999})
+    folder.write("ports.json", {"payments": 1, "logistics": 2})
     yield folder
     processes.stop(folder, processes.roles(folder), patience=0)
 

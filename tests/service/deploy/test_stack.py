@@ -1,5 +1,6 @@
 """Private servers: started on their own, found again, mended after a crash, and gone without a trace."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -46,7 +47,8 @@ async def test_each_server_takes_its_administrator(running: Servers) -> None:
     bus = await aio_pika.connect(running.rabbitmq.url)
     cache = redis.asyncio.from_url(running.redis.url)
     assert running.rabbitmq.management_url
-    management = httpx.get(f"{running.rabbitmq.management_url}/api/whoami")
+    async with httpx.AsyncClient() as client:
+        management = await client.get(f"{running.rabbitmq.management_url}/api/whoami")
 
     assert await database.fetchval("SELECT current_database()") == "orderbus"
     assert await database.fetchval("SHOW server_encoding") == "UTF8"
@@ -123,6 +125,12 @@ async def _write(servers: Servers) -> None:
         await channel.default_exchange.publish(message, "kept")
 
 
+def _await_note_of_queue(folder: StackFolder) -> None:
+    """RabbitMQ notes a new quorum queue on disk a moment after it has confirmed it; killed before, it cannot find it."""
+    notes = folder.path / "rabbitmq" / "data"
+    assert waiting.until(lambda: any(b"kept" in note.read_bytes() for note in notes.glob("*/quorum/*/names.dets")), 20)
+
+
 async def _read(servers: Servers) -> tuple[int, bytes]:
     database = await asyncpg.connect(servers.postgres.url)
     row = await database.fetchval("SELECT id FROM kept")
@@ -136,9 +144,8 @@ async def _read(servers: Servers) -> tuple[int, bytes]:
 
 
 def test_killed_servers_come_back_where_they_were_with_what_they_had_kept(running: Servers, folder: StackFolder) -> None:
-    import asyncio
-
     asyncio.run(_write(running))
+    _await_note_of_queue(folder)
     name_server = processes.recorded(folder, "epmd")
     assert name_server
     for pid in (running.postgres.pid, running.rabbitmq.pid, running.redis.pid, name_server.pid):

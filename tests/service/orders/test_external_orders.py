@@ -1,30 +1,18 @@
 """`order.paid` and `order.submitted` from other systems."""
 
-from shared.events.orders import OrderHeld, OrderPaid, OrderPlaced, OrderRejected
+from shared.events.fields import OrderedLine, PaymentChoice
+from shared.events.orders import OrderHeld, OrderPaid, OrderPlaced, OrderRejected, OrderSubmitted
 from shared.events.stock import StockReserved
 from shared.money import Money
-from tests.builders import a_paid_order, a_product_created
+from tests.builders import a_customer, a_paid_order, an_address
 from tests.service.house import Bus, Client
-
-
-async def known(bus: Bus, orders: Client, sku: str) -> None:
-    """Orders has the article on its price list."""
-    await bus.publish(a_product_created(sku=sku, price=29900), source="/orderbus/inventory")
-    wish = {
-        "currency": "CNY",
-        "customer": {"name": "李雷"},
-        "ship_to": {"name": "李雷", "country": "CN", "city": "杭州市", "line1": "文三路 1 号"},
-        "lines": [{"sku": sku, "quantity": 1}],
-        "payment": {"channel": "invoice"},
-    }
-    while (await orders.post("/api/orders", json=wish)).status_code == 422:
-        pass
+from tests.service.orders.asking import sell
 
 
 async def test_a_paid_order_is_placed_at_the_shops_price_and_paid_once_stock_is_set_aside(
     bus: Bus, orders: Client, order_id: str, sku: str
 ) -> None:
-    await known(bus, orders, sku)
+    await sell(bus, orders, sku)
 
     await bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
     placed = await bus.expect(OrderPlaced, order_id=order_id)
@@ -37,7 +25,7 @@ async def test_a_paid_order_is_placed_at_the_shops_price_and_paid_once_stock_is_
 
 
 async def test_a_paid_order_told_three_times_is_one_order(bus: Bus, orders: Client, order_id: str, sku: str) -> None:
-    await known(bus, orders, sku)
+    await sell(bus, orders, sku)
     paid = a_paid_order(order_id=order_id, sku=sku)
 
     event_id = await bus.publish(paid, source="/shops/taobao-42")
@@ -53,7 +41,7 @@ async def test_a_paid_order_told_three_times_is_one_order(bus: Bus, orders: Clie
 async def test_the_same_order_id_from_a_second_source_is_rejected_and_the_first_stands(
     bus: Bus, orders: Client, order_id: str, sku: str
 ) -> None:
-    await known(bus, orders, sku)
+    await sell(bus, orders, sku)
     await bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/a")
     await bus.expect(OrderPlaced, order_id=order_id)
 
@@ -67,7 +55,7 @@ async def test_the_same_order_id_from_a_second_source_is_rejected_and_the_first_
 async def test_a_total_that_is_not_the_sum_of_its_lines_is_held_until_a_person_releases_it(
     bus: Bus, orders: Client, order_id: str, sku: str
 ) -> None:
-    await known(bus, orders, sku)
+    await sell(bus, orders, sku)
 
     await bus.publish(a_paid_order(order_id=order_id, sku=sku, total=1), source="/shops/a")
     held = await bus.expect(OrderHeld, order_id=order_id)
@@ -86,3 +74,89 @@ async def test_an_unknown_sku_is_held_with_its_name(bus: Bus, orders: Client, or
 
     assert held.reasons == ("unknown SKU: NEVER-SEEN",)
     assert orders
+
+
+async def test_an_unknown_sku_is_let_in_once_a_person_releases_it(bus: Bus, orders: Client, order_id: str) -> None:
+    await bus.publish(a_paid_order(order_id=order_id, sku="SEEN-LATER"), source="/shops/a")
+    await bus.expect(OrderHeld, order_id=order_id)
+
+    await orders.post(f"/api/orders/{order_id}/release")
+
+    assert (await bus.expect(OrderPlaced, order_id=order_id)).collected_by == "/shops/a"
+
+
+def submitted(order_id: str, sku: str) -> OrderSubmitted:
+    return OrderSubmitted(
+        order_id=order_id,
+        currency="CNY",
+        customer=a_customer(),
+        ship_to=an_address(),
+        lines=(OrderedLine(sku=sku, quantity=2),),
+        payment=PaymentChoice(channel="invoice"),
+    )
+
+
+async def test_a_submitted_order_is_priced_by_us_and_placed(bus: Bus, orders: Client, order_id: str, sku: str) -> None:
+    await sell(bus, orders, sku, price=500)
+
+    await bus.publish(submitted(order_id, sku), source="/erp/1")
+
+    placed = await bus.expect(OrderPlaced, order_id=order_id)
+    assert (placed.source, placed.total, placed.collected_by) == ("/erp/1", Money(amount=1000, currency="CNY"), None)
+
+
+async def test_a_submitted_order_that_cannot_be_priced_is_rejected_with_the_line(bus: Bus, order_id: str) -> None:
+    await bus.publish(submitted(order_id, "NEVER-SEEN"), source="/erp/1")
+
+    rejected = await bus.expect(OrderRejected, order_id=order_id)
+
+    assert (rejected.reason, rejected.detail) == ("unknown_sku", "line 0: there is no SKU NEVER-SEEN on sale")
+
+
+async def test_nobody_outside_can_speak_as_one_of_our_services_over_http(orders: Client, order_id: str) -> None:
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/orderbus/orders",
+        "type": "order.paid",
+        "data": a_paid_order(order_id=order_id).model_dump(),
+    }
+
+    response = await orders.post("/api/events", json=event, headers={"content-type": "application/cloudevents+json"})
+
+    assert response.status_code == 403
+
+
+async def test_an_order_paid_elsewhere_may_come_over_http(bus: Bus, orders: Client, order_id: str, sku: str) -> None:
+    await sell(bus, orders, sku)
+    paid = a_paid_order(order_id=order_id, sku=sku).model_dump()
+    event = {"specversion": "1.0", "id": order_id, "source": "/shops/a", "type": "order.paid", "data": paid}
+
+    responses = [
+        await orders.post("/api/events", json=[event], headers={"content-type": "application/cloudevents-batch+json"})
+        for _ in range(2)
+    ]
+
+    assert [(r.status_code, r.json()) for r in responses] == [(202, {"accepted": 1})] * 2
+    await bus.expect(OrderPlaced, order_id=order_id)
+
+
+async def test_a_batch_with_one_wrong_event_is_refused_whole(bus: Bus, orders: Client, order_id: str) -> None:
+    good = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/shops/a",
+        "type": "order.paid",
+        "data": a_paid_order(order_id=order_id).model_dump(),
+    }
+
+    response = await orders.post(
+        "/api/events",
+        json=[good, good | {"type": "payment.captured", "id": "2"}, good | {"id": "3", "data": {}}],
+        headers={"content-type": "application/cloudevents-batch+json"},
+    )
+
+    assert response.status_code == 422
+    assert len(response.json()["errors"]) == 2
+    assert (await orders.get(f"/api/orders/{order_id}")).status_code == 404
+    assert bus

@@ -34,7 +34,7 @@ def test_a_remembered_port_is_kept_while_it_is_free() -> None:
 def test_a_port_that_a_stranger_took_is_given_up_and_said_so(taken: int) -> None:
     said: list[str] = []
 
-    chosen = ports.choose(["orders"], remembered={"orders": taken}, in_use_by_us=[], say=said.append)
+    chosen = ports.choose(["orders"], remembered={"orders": taken}, in_use_by_us=[], say=said.append, patience=0)
 
     assert chosen["orders"] != taken
     assert len(said) == 1

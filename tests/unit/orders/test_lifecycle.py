@@ -46,9 +46,7 @@ def delivered() -> Event:
 
 
 def pushed() -> Event:
-    return heard(
-        TrackingPushed(order_id="T-1", shipment_id="s", carrier="own_fleet", tracking_number="W1", channel="app")
-    )
+    return heard(TrackingPushed(order_id="T-1", shipment_id="s", carrier="own_fleet", tracking_number="W1", channel="app"))
 
 
 def an_order(*facts: Event, **fields: object) -> Order:

@@ -39,9 +39,7 @@ def test_the_total_is_the_sum_of_quantity_times_our_price() -> None:
         ([("HP-1001", 1), ("US-1", 1)], "currency_mismatch", 1),
     ],
 )
-def test_what_cannot_be_priced_is_refused_with_the_offending_line(
-    lines: list[tuple[str, int]], reason: str, line: int
-) -> None:
+def test_what_cannot_be_priced_is_refused_with_the_offending_line(lines: list[tuple[str, int]], reason: str, line: int) -> None:
     with pytest.raises(CannotPrice) as refused:
         placing.placed("T-1", "s", a_wish(*lines), PRICES)
 

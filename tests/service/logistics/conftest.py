@@ -1,0 +1,19 @@
+"""Logistics reads its settings once a process; each module of tests has a house, and so settings, of its own."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from services.logistics import carriers, sms
+from services.logistics.settings import settings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_settings() -> Iterator[None]:
+    """Partners that hang are given up after a second instead of five."""
+    os.environ["ORDERBUS_PARTNER_TIMEOUT"] = "1"
+    for remembered in (settings, carriers.carriers, sms._twilio):
+        remembered.cache_clear()
+    yield
+    del os.environ["ORDERBUS_PARTNER_TIMEOUT"]

@@ -1,0 +1,104 @@
+"""A cancelled order's parcel stays here, if it is still here."""
+
+from shared.events.orders import OrderCancelled
+from shared.events.shipments import ShipmentCancelled, ShipmentCreated, ShipmentInTransit, TrackingPushed
+from tests.service.house import Bus, Client
+from tests.service.logistics.parcels import a_phone, an_order_abroad, an_order_at_home, at_dhl, becomes, messages_to, of_order
+
+
+def cancelled(order_id: str) -> OrderCancelled:
+    return OrderCancelled(order_id=order_id, reason="changed_mind")
+
+
+async def test_an_order_cancelled_before_it_was_paid_ships_nothing(bus: Bus, logistics: Client, order_id: str) -> None:
+    await bus.publish(an_order_at_home(f"{order_id}.first"))
+    await bus.expect(TrackingPushed, order_id=f"{order_id}.first")
+    await bus.publish(cancelled(order_id), cancelled(f"{order_id}.first"))
+    await bus.expect(ShipmentCancelled, order_id=f"{order_id}.first")  # so the other one has been heard too
+
+    await bus.publish(an_order_at_home(order_id))
+    await bus.publish(an_order_at_home(f"{order_id}.last"))
+
+    await bus.expect(TrackingPushed, order_id=f"{order_id}.last")
+    assert not bus.all(ShipmentCreated, order_id=order_id)
+    assert not bus.all(ShipmentCancelled, order_id=order_id)
+    assert (await logistics.get("/api/shipments", params={"order_id": order_id})).json() == {"shipments": []}
+
+
+async def test_our_own_fleets_waybill_is_withdrawn_at_once(bus: Bus, logistics: Client, order_id: str) -> None:
+    await bus.publish(an_order_at_home(order_id))
+    await bus.expect(ShipmentCreated, order_id=order_id)
+
+    await bus.publish(cancelled(order_id))
+
+    await bus.expect(ShipmentCancelled, order_id=order_id)
+    assert (await of_order(logistics, order_id))["state"] == "cancelled"
+
+
+async def test_dhls_waybill_is_withdrawn_at_dhl_before_it_is_said(bus: Bus, sandbox: Client, order_id: str) -> None:
+    await bus.publish(an_order_abroad(order_id))
+    await bus.expect(ShipmentCreated, order_id=order_id)
+
+    await bus.publish(cancelled(order_id), cancelled(order_id))
+
+    gone = await bus.expect(ShipmentCancelled, order_id=order_id)
+    assert [waybill["voided"] for waybill in await at_dhl(sandbox, gone.shipment_id)] == [True]
+
+
+async def test_a_waybill_that_was_being_made_when_the_order_was_cancelled_is_found_and_withdrawn(
+    bus: Bus, sandbox: Client, order_id: str
+) -> None:
+    phone = a_phone()
+
+    async def is_being_made() -> bool:
+        books = (await sandbox.get("/sandbox/ledger")).json()
+        return len(books["shipments"]) > before
+
+    before = len((await sandbox.get("/sandbox/ledger")).json()["shipments"])
+    await bus.publish(an_order_abroad(order_id, postcode="00408", phone=phone))
+    await becomes(is_being_made)
+
+    await bus.publish(cancelled(order_id))
+
+    gone = await bus.expect(ShipmentCancelled, order_id=order_id)
+    assert [waybill["voided"] for waybill in await at_dhl(sandbox, gone.shipment_id)] == [True]
+    assert not bus.all(ShipmentCreated, order_id=order_id)
+    assert await messages_to(sandbox, phone) == []
+
+
+async def test_a_booking_that_was_never_answered_is_called_off_once_dhl_says_that_there_is_none(
+    bus: Bus, logistics: Client, sandbox: Client, order_id: str
+) -> None:
+    await sandbox.post("/sandbox/faults", json={"partner": "dhl", "error_rate": 1})
+    await bus.publish(an_order_abroad(order_id))
+
+    async def is_cancelled() -> bool:
+        return (await of_order(logistics, order_id))["state"] == "cancelled"
+
+    async def is_known() -> bool:
+        return bool((await logistics.get("/api/shipments", params={"order_id": order_id})).json()["shipments"])
+
+    await becomes(is_known)
+    await bus.publish(cancelled(order_id))
+    await becomes(is_cancelled)
+
+    await sandbox.delete("/sandbox/faults", params={"partner": "dhl"})
+
+    gone = await bus.expect(ShipmentCancelled, order_id=order_id)
+    assert await at_dhl(sandbox, gone.shipment_id) == []
+
+
+async def test_a_parcel_on_its_way_is_not_withdrawn(bus: Bus, logistics: Client, sandbox: Client, order_id: str) -> None:
+    await bus.publish(an_order_abroad(order_id))
+    created = await bus.expect(ShipmentCreated, order_id=order_id)
+    await sandbox.post(f"/sandbox/shipments/{created.waybill}/scan", json={"status": "transit"})
+    await bus.expect(ShipmentInTransit, order_id=order_id)
+    await bus.publish(an_order_at_home(f"{order_id}.last"))
+    await bus.expect(ShipmentCreated, order_id=f"{order_id}.last")
+
+    await bus.publish(cancelled(order_id), cancelled(f"{order_id}.last"))
+    await bus.expect(ShipmentCancelled, order_id=f"{order_id}.last")
+
+    assert not bus.all(ShipmentCancelled, order_id=order_id)
+    assert [waybill["voided"] for waybill in await at_dhl(sandbox, created.shipment_id)] == [False]
+    assert (await of_order(logistics, order_id))["state"] == "in_transit"

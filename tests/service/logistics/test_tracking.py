@@ -1,0 +1,147 @@
+"""Scans of parcels, by webhook."""
+
+import base64
+import hmac
+import time
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from uuid import uuid4
+
+import orjson
+
+from services.logistics.settings import settings
+from shared.events.orders import OrderReleased
+from shared.events.shipments import (
+    ShipmentCreated,
+    ShipmentDelivered,
+    ShipmentFailed,
+    ShipmentInTransit,
+    TrackingPushed,
+)
+from tests.service.house import Bus, Client
+from tests.service.logistics.parcels import an_order_abroad, an_order_at_home, at_dhl, becomes, of_order
+
+NOW = datetime.now(UTC)
+
+
+def a_scan(waybill: str, status: str, at: datetime = NOW, description: str = "") -> bytes:
+    told = {"timestamp": at.isoformat(), "statusCode": status, "description": description}
+    return orjson.dumps({"shipments": [{"id": waybill, "status": told}]})
+
+
+def signed(body: bytes, id: str | None = None, sent: int | None = None) -> dict[str, str]:
+    [secret] = [settings().dhl_webhook_secret]
+    assert secret is not None
+    id, sent = id or f"msg_{uuid4().hex}", sent or int(time.time())
+    key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_"))
+    signature = base64.b64encode(hmac.new(key, f"{id}.{sent}.".encode() + body, sha256).digest()).decode()
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": str(sent),
+        "webhook-signature": f"v1,{signature}",
+    }
+
+
+async def post(logistics: Client, body: bytes, headers: dict[str, str] | None = None) -> int:
+    answer = await logistics.post("/api/webhooks/dhl", content=body, headers=headers or signed(body))
+    return answer.status_code
+
+
+async def a_shipped_order(bus: Bus, order_id: str) -> str:
+    """Its waybill."""
+    await bus.publish(an_order_at_home(order_id))
+    await bus.expect(TrackingPushed, order_id=order_id)
+    return (await bus.expect(ShipmentCreated, order_id=order_id)).waybill
+
+
+async def test_a_parcel_is_followed_to_the_door(bus: Bus, logistics: Client, sandbox: Client, order_id: str) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+
+    await sandbox.post(f"/sandbox/shipments/{waybill}/scan", json={"status": "transit"})
+    await bus.expect(ShipmentInTransit, order_id=order_id)
+    assert (await of_order(logistics, order_id))["state"] == "in_transit"
+    await sandbox.post(f"/sandbox/shipments/{waybill}/scan", json={"status": "delivered"})
+
+    delivered = await bus.expect(ShipmentDelivered, order_id=order_id)
+    shipment = await of_order(logistics, order_id)
+    assert shipment["state"] == "delivered"
+    assert datetime.fromisoformat(shipment["delivered_at"]) == delivered.at
+
+
+async def test_scans_heard_backwards_and_twice_end_delivered_and_each_is_said_once(
+    bus: Bus, logistics: Client, order_id: str
+) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+
+    for minutes, status in ((30, "delivered"), (20, "failure"), (10, "transit"), (30, "delivered"), (10, "transit")):
+        assert await post(logistics, a_scan(waybill, status, NOW + timedelta(minutes=minutes))) == 200
+
+    await bus.expect(ShipmentInTransit, order_id=order_id)
+    assert (await of_order(logistics, order_id))["state"] == "delivered"
+    assert len(bus.all(ShipmentInTransit, order_id=order_id)) == 1
+    assert len(bus.all(ShipmentDelivered, order_id=order_id)) == 1
+    assert not bus.all(ShipmentFailed, order_id=order_id)
+
+
+async def test_a_failed_delivery_says_why_and_after_a_release_may_fail_again(bus: Bus, logistics: Client, order_id: str) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+    await post(logistics, a_scan(waybill, "failure", datetime.now(UTC), "recipient not home"))
+    failed = await bus.expect(ShipmentFailed, order_id=order_id)
+    assert failed.reason == "recipient not home"
+
+    async def goes_on() -> bool:
+        return (await of_order(logistics, order_id))["state"] == "in_transit"
+
+    await bus.publish(OrderReleased(order_id=order_id, released_by="a clerk"))
+    await becomes(goes_on)
+    await post(logistics, a_scan(waybill, "failure", datetime.now(UTC), "no such house"))
+
+    assert (await bus.expect(ShipmentFailed, order_id=order_id, count=2)).reason == "no such house"
+    assert (await of_order(logistics, order_id))["waybill"] == waybill
+
+
+async def test_a_webhook_that_is_sent_again_is_taken_once(bus: Bus, logistics: Client, order_id: str) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+    body = a_scan(waybill, "transit")
+    headers = signed(body)
+
+    answers = [await logistics.post("/api/webhooks/dhl", content=body, headers=headers) for _ in range(2)]
+
+    assert [answer.json() for answer in answers] == [{"scans": 1}, {"scans": 0}]
+    await bus.expect(ShipmentInTransit, order_id=order_id)
+    assert len(bus.all(ShipmentInTransit, order_id=order_id)) == 1
+
+
+async def test_a_webhook_that_is_not_signed_rightly_or_is_old_changes_nothing(bus: Bus, logistics: Client, order_id: str) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+    body, other = a_scan(waybill, "delivered"), a_scan(waybill, "failure")
+
+    assert await post(logistics, body, {"webhook-id": "msg_1"}) == 401
+    assert await post(logistics, body, signed(other)) == 401
+    assert await post(logistics, body, signed(body, sent=int(time.time()) - 301)) == 401
+    assert await post(logistics, b"{", signed(b"{")) == 422
+
+    assert (await of_order(logistics, order_id))["state"] == "booked"
+
+
+async def test_a_scan_that_comes_before_the_booking_is_answered_is_not_lost(
+    bus: Bus, logistics: Client, sandbox: Client, order_id: str
+) -> None:
+    async def dhl_has_made_it() -> bool:
+        shipments = (await logistics.get("/api/shipments", params={"order_id": order_id})).json()["shipments"]
+        return bool(shipments and await at_dhl(sandbox, shipments[0]["shipment_id"]))
+
+    await bus.publish(an_order_abroad(order_id, postcode="00408"))
+    await becomes(dhl_has_made_it)
+    shipment = await of_order(logistics, order_id)
+    [waybill] = await at_dhl(sandbox, shipment["shipment_id"])
+    assert shipment["waybill"] is None
+
+    assert await post(logistics, a_scan(waybill["tracking_number"], "transit")) == 200
+
+    await bus.expect(ShipmentInTransit, order_id=order_id)
+    assert (await bus.expect(ShipmentCreated, order_id=order_id)).waybill == waybill["tracking_number"]
+
+
+async def test_a_scan_of_a_number_that_is_not_ours_is_taken(logistics: Client) -> None:
+    assert await post(logistics, a_scan(f"JD{uuid4().hex[:18]}", "transit")) == 200

@@ -1,0 +1,61 @@
+"""What happens around a payment, as other services tell it; and what can be seen of the money afterwards."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from shared.events.orders import OrderPlaced, RefundRequested
+from shared.events.stock import StockReserved
+from shared.money import Money
+from tests.builders import a_placed_order
+from tests.service.house import Bus, Client
+
+PRICE = Money(amount=29900, currency="CNY")
+SHOP = "/shops/taobao-42"
+
+
+def reserved(order_id: str) -> StockReserved:
+    return StockReserved(order_id=order_id, allocations=())
+
+
+def placed(order_id: str, channel: str, token: str | None = None, **fields: Any) -> OrderPlaced:
+    return a_placed_order(order_id=order_id, channel=channel, token=token, **fields)
+
+
+def a_refund_request(order_id: str, amount: int = PRICE.amount, **fields: Any) -> RefundRequested:
+    said: dict[str, Any] = {"refund_id": f"{order_id}:cancel", "reason": "order_cancelled"}
+    return RefundRequested(order_id=order_id, amount=Money(amount=amount, currency="CNY"), **said | fields)
+
+
+async def order(bus: Bus, order_id: str, channel: str, token: str | None = None, **fields: Any) -> None:
+    """A shopper's order, placed, and its stock set aside."""
+    await bus.publish(placed(order_id, channel, token, **fields))
+    await bus.publish(reserved(order_id), source="/orderbus/inventory")
+
+
+async def charges(sandbox: Client, order_id: str) -> list[dict[str, Any]]:
+    """What the provider holds for the order."""
+    charges: list[dict[str, Any]] = (await sandbox.get("/sandbox/ledger", params={"order_id": order_id})).json()["charges"]
+    return charges
+
+
+async def payment_of(payments: Client, order_id: str) -> dict[str, Any]:
+    """The order's payment, as the service shows it; empty while there is none."""
+    response = await payments.get("/api/payments", params={"order_id": order_id})
+    response.raise_for_status()
+    found: list[dict[str, Any]] = response.json()
+    return found[0] if found else {}
+
+
+async def until(condition: Callable[[], Awaitable[bool]], timeout: float = 10) -> None:
+    """Returns as soon as it is so."""
+    async with asyncio.timeout(timeout):
+        while not await condition():  # noqa: ASYNC110 -- what is waited for happens in another process or database
+            await asyncio.sleep(0.02)
+
+
+async def until_state(payments: Client, order_id: str, state: str) -> None:
+    async def reached() -> bool:
+        return (await payment_of(payments, order_id)).get("state") == state
+
+    await until(reached)

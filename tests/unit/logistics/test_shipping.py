@@ -1,0 +1,315 @@
+"""What a shipment's facts add up to, and what follows."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.logistics import shipping
+from services.logistics.shipping import Booked, Collected, Kind, NotBooked, Refused, Shipment, State, Told, Unknown, Withdrawn
+from services.logistics.tracking import Status, scanned
+from shared.events import Event
+from shared.events.shipments import (
+    ShipmentCancelled,
+    ShipmentCreated,
+    ShipmentDelivered,
+    ShipmentFailed,
+    ShipmentInTransit,
+    TrackingPushed,
+)
+from tests.builders import a_customer, a_paid_order, an_address
+from tests.unit.logistics.parcels import NOON, a_booked_shipment, a_paid_shipment, a_scan, an_unknown_shipment, at
+
+ORDER = {"order_id": "T-1", "shipment_id": "00000000-0000-0000-0000-000000000001"}
+
+
+def test_a_paid_order_is_booked_with_its_carrier() -> None:
+    before = an_unknown_shipment()
+
+    after = shipping.pay(before, a_paid_order(quantity=2), "dhl", NOON)
+
+    assert after.state is State.BOOKING
+    assert (after.contents, after.value, after.currency) == ("2 x HP-1001", 59800, "CNY")
+    assert shipping.newly_owed(before, after) == [Kind.BOOK]
+    assert shipping.follows(before, after) == []
+
+
+def test_an_order_paid_twice_is_one_parcel() -> None:
+    paid = a_paid_shipment("dhl")
+
+    assert shipping.pay(paid, a_paid_order(), "own_fleet", at(1)) is paid
+
+
+def test_a_parcel_that_nobody_carries_fails_at_once_and_says_where_to() -> None:
+    before = an_unknown_shipment()
+
+    after = shipping.pay(before, a_paid_order(ship_to=an_address(country="AQ", postcode="")), None, NOON)
+
+    assert shipping.follows(before, after) == [ShipmentFailed(**ORDER, reason="no carrier goes to AQ")]
+    assert shipping.newly_owed(before, after) == []
+
+
+def test_contents_that_do_not_fit_on_a_label_are_cut() -> None:
+    order = a_paid_order()
+    order = order.model_copy(update={"lines": order.lines * 9})
+
+    after = shipping.pay(an_unknown_shipment(), order, "dhl", NOON)
+
+    assert after.contents is not None
+    assert len(after.contents) == shipping.LONGEST_CONTENTS
+    assert after.contents.endswith("...")
+
+
+def test_the_shopper_is_told_at_the_parcels_phone_or_else_at_the_customers() -> None:
+    receiver, customer = "+8613900000000", "+8613800000000"
+
+    assert a_paid_shipment(ship_to=an_address(phone=receiver)).phone == receiver
+    assert a_paid_shipment(customer=a_customer(phone=customer)).phone == customer
+
+
+def test_a_waybill_makes_the_shipment_and_the_shopper_is_to_be_told() -> None:
+    before = a_paid_shipment("dhl")
+
+    after = shipping.learn(before, Booked("1234567890", "https://dhl/1234567890"), at(1))
+
+    assert after.state is State.BOOKED
+    assert shipping.newly_owed(before, after) == [Kind.NOTIFY]
+    assert shipping.follows(before, after) == [
+        ShipmentCreated(**ORDER, carrier="dhl", waybill="1234567890", tracking_url="https://dhl/1234567890")
+    ]
+
+
+def test_a_second_waybill_does_not_replace_the_first() -> None:
+    booked = a_booked_shipment("1234567890")
+
+    assert shipping.learn(booked, Booked("9999999999"), at(1)) is booked
+
+
+def test_a_told_shopper_is_announced_with_the_way_it_was_done() -> None:
+    before = a_booked_shipment()
+
+    after = shipping.learn(before, Told("sms"), at(1))
+
+    assert shipping.follows(before, after) == [
+        TrackingPushed(**ORDER, carrier="dhl", tracking_number="1234567890", channel="sms")
+    ]
+    assert shipping.learn(after, Told("app"), at(2)) is after
+
+
+def test_an_unknown_outcome_changes_nothing() -> None:
+    paid = a_paid_shipment()
+
+    assert shipping.learn(paid, Unknown(), at(1)) is paid
+
+
+def test_a_refused_parcel_fails_with_the_carriers_words_and_a_release_offers_it_again() -> None:
+    before = a_paid_shipment("dhl")
+    refused = shipping.learn(before, Refused("DHL: no such place"), at(1))
+    assert shipping.follows(before, refused) == [ShipmentFailed(**ORDER, reason="DHL: no such place")]
+
+    released = shipping.release(refused, "own_fleet", at(2))
+
+    assert (released.state, released.carrier) == (State.BOOKING, "own_fleet")
+    assert shipping.newly_owed(refused, released) == [Kind.BOOK]
+    assert shipping.follows(refused, released) == []
+
+
+def test_a_parcel_that_still_nobody_carries_after_a_release_fails_again() -> None:
+    failed = a_paid_shipment(None)
+
+    released = shipping.release(failed, None, at(1))
+
+    assert [event.type for event in shipping.follows(failed, released)] == ["shipment.failed"]
+
+
+def test_a_release_changes_nothing_for_what_has_not_failed() -> None:
+    for shipment in (an_unknown_shipment(), a_paid_shipment(), a_booked_shipment()):
+        assert shipping.release(shipment, "dhl", at(1)) is shipment
+
+
+def test_a_delivery_that_failed_is_left_to_its_carrier_after_a_release_and_may_fail_again() -> None:
+    failed = scanned(a_booked_shipment(), [a_scan("failure", 10, "recipient not home")])
+
+    released = shipping.release(failed, "own_fleet", at(20))
+    again = scanned(released, [a_scan("failure", 30, "recipient not home")])
+
+    assert (released.state, released.waybill, released.carrier) == (State.IN_TRANSIT, "1234567890", "dhl")
+    assert scanned(released, [a_scan("failure", 10, "recipient not home")]).state is State.IN_TRANSIT
+    assert shipping.follows(released, again) == [ShipmentFailed(**ORDER, reason="recipient not home")]
+
+
+def test_cancelled_before_paid_ships_nothing_and_says_nothing() -> None:
+    before = an_unknown_shipment()
+    cancelled = shipping.cancel(before, NOON, may_be_booked=False)
+
+    after = shipping.pay(cancelled, a_paid_order(), "dhl", at(1))
+
+    assert after is cancelled
+    assert after.state is State.CANCELLED
+    assert shipping.follows(before, after) == []
+    assert shipping.newly_owed(before, after) == []
+
+
+def test_cancelled_before_anybody_was_asked_is_called_off_at_once() -> None:
+    before = a_paid_shipment("dhl")
+
+    after = shipping.cancel(before, at(1), may_be_booked=False)
+
+    assert shipping.follows(before, after) == [ShipmentCancelled(**ORDER)]
+    assert shipping.newly_owed(before, after) == []
+
+
+def test_cancelled_while_the_carrier_is_asked_waits_for_its_answer_that_there_is_nothing() -> None:
+    before = a_paid_shipment("dhl")
+    cancelled = shipping.cancel(before, at(1), may_be_booked=True)
+    assert (cancelled.state, shipping.follows(before, cancelled)) == (State.CANCELLED, [])
+
+    for nothing in (NotBooked(), Refused("DHL: no such place")):
+        after = shipping.learn(cancelled, nothing, at(2))
+        assert after.state is State.CANCELLED
+        assert shipping.follows(cancelled, after) == [ShipmentCancelled(**ORDER)]
+
+
+def test_a_waybill_found_after_the_cancellation_is_withdrawn_and_nobody_is_told_of_it() -> None:
+    cancelled = shipping.cancel(a_paid_shipment("dhl"), at(1), may_be_booked=True)
+
+    booked = shipping.learn(cancelled, Booked("1234567890"), at(2))
+    withdrawn = shipping.learn(booked, Withdrawn(), at(3))
+
+    assert shipping.newly_owed(cancelled, booked) == [Kind.WITHDRAW]
+    assert shipping.follows(cancelled, booked) == []
+    assert shipping.follows(booked, withdrawn) == [ShipmentCancelled(**ORDER)]
+
+
+def test_a_booked_parcel_is_cancelled_only_once_its_waybill_is_withdrawn() -> None:
+    before = a_booked_shipment()
+    cancelled = shipping.cancel(before, at(1), may_be_booked=False)
+    assert cancelled.state is State.CANCELLED
+    assert shipping.newly_owed(before, cancelled) == [Kind.WITHDRAW]
+    assert shipping.follows(before, cancelled) == []
+
+    withdrawn = shipping.learn(cancelled, Withdrawn(), at(2))
+
+    assert shipping.follows(cancelled, withdrawn) == [ShipmentCancelled(**ORDER)]
+
+
+def test_a_parcel_that_was_collected_before_the_withdrawal_is_on_its_way() -> None:
+    cancelled = shipping.cancel(a_booked_shipment(), at(5), may_be_booked=False)
+
+    after = shipping.learn(cancelled, Collected(at(4)), at(6))
+
+    assert after.state is State.IN_TRANSIT
+    assert not after.owes_withdrawal
+    assert shipping.follows(cancelled, after) == [ShipmentInTransit(**ORDER, at=at(4))]
+
+
+def test_what_has_left_is_not_withdrawn() -> None:
+    moving = scanned(a_booked_shipment(), [a_scan("transit", 1)])
+
+    after = shipping.cancel(moving, at(2), may_be_booked=False)
+
+    assert after.state is State.IN_TRANSIT
+    assert shipping.newly_owed(moving, after) == []
+    assert shipping.follows(moving, after) == []
+
+
+def test_a_parcel_on_its_way_is_announced_and_so_is_its_delivery() -> None:
+    booked = a_booked_shipment()
+
+    moving = scanned(booked, [a_scan("transit", 1)])
+    delivered = scanned(moving, [a_scan("delivered", 9)])
+
+    assert shipping.follows(booked, moving) == [ShipmentInTransit(**ORDER, at=at(1))]
+    assert shipping.follows(moving, delivered) == [ShipmentDelivered(**ORDER, at=at(9))]
+
+
+def run(facts: list[str]) -> tuple[Shipment, list[Event]]:
+    """A parcel's life as the service leads it: partners answer at once, scans of an unknown waybill wait for it."""
+    shipment, said, waiting = an_unknown_shipment(), list[Event](), list[str]()
+    for fact in facts:
+        after = shipment
+        match fact:
+            case "paid":
+                after = shipping.pay(shipment, a_paid_order(), "dhl", at(0))
+            case "cancelled":
+                after = shipping.cancel(shipment, at(1), may_be_booked=False)
+            case "released":
+                after = shipping.release(shipment, "dhl", at(2))
+            case _:
+                waiting.append(fact)
+        steps = [shipment, after]
+        if after.needs_waybill:
+            steps.append(shipping.learn(steps[-1], Booked("1234567890"), at(0)))
+        if steps[-1].waybill:
+            scans = [a_scan(status, minutes) for status, minutes in map(str.split, waiting) for minutes in [float(minutes)]]
+            steps.append(scanned(steps[-1], scans))
+        if steps[-1].needs_telling:
+            steps.append(shipping.learn(steps[-1], Told("app"), at(0)))
+        if steps[-1].owes_withdrawal:
+            steps.append(shipping.learn(steps[-1], Withdrawn(), at(1)))
+        for before, then in pairwise(steps):
+            said += shipping.follows(before, then)
+        shipment = steps[-1]
+    return shipment, said
+
+
+def any_sequence_of(*facts: str) -> st.SearchStrategy[list[str]]:
+    """Every fact at least once, some of them several times, in any sequence."""
+    return st.lists(st.sampled_from(facts), max_size=4).flatmap(lambda more: st.permutations([*facts, *more]))
+
+
+def types(said: list[Event]) -> list[str]:
+    return sorted(event.type for event in said)
+
+
+@given(any_sequence_of("paid", "cancelled"))
+def test_a_cancelled_order_ends_cancelled_whatever_came_first(facts: list[str]) -> None:
+    shipment, said = run(facts)
+
+    assert shipment.state is State.CANCELLED
+    assert not shipment.owes_withdrawal
+    assert types(said) in ([], ["shipment.cancelled", "shipment.created", "tracking.pushed"])
+
+
+@given(any_sequence_of("paid", "transit 10", "transit 20", "delivered 30"))
+def test_scans_in_any_sequence_end_delivered_and_each_thing_is_said_once(facts: list[str]) -> None:
+    shipment, said = run(facts)
+
+    assert (shipment.state, shipment.in_transit_at, shipment.delivered_at) == (State.DELIVERED, at(10), at(30))
+    assert types(said) == ["shipment.created", "shipment.delivered", "shipment.in_transit", "tracking.pushed"]
+
+
+@given(any_sequence_of("paid", "transit 10", "failure 20", "delivered 30", "failure 15"))
+def test_a_later_delivery_mends_a_failure_whichever_is_heard_first(facts: list[str]) -> None:
+    shipment, said = run(facts)
+
+    assert shipment.state is State.DELIVERED
+    assert types(said).count("shipment.delivered") == 1
+    assert types(said).count("shipment.created") == 1
+    assert types(said).count("shipment.failed") <= 1
+
+
+@given(any_sequence_of("paid", "delivered 20", "failure 30"))
+def test_a_failure_after_a_delivery_stands_whichever_is_heard_first(facts: list[str]) -> None:
+    shipment, said = run(facts)
+
+    assert shipment.state is State.FAILED
+    assert types(said).count("shipment.failed") == 1
+
+
+@given(any_sequence_of("transit 10", "cancelled", "delivered 30"))
+def test_a_parcel_that_moves_is_not_cancelled_whichever_is_heard_first(facts: list[str]) -> None:
+    shipment, said = run(["paid", *facts])
+
+    assert shipment.state is State.DELIVERED
+    assert types(said).count("shipment.delivered") == 1
+
+
+@given(st.lists(st.sampled_from(["paid", "cancelled", "released", *(f"{s.value} {m}" for s in Status for m in (10, 20))])))
+def test_no_sequence_of_facts_makes_two_shipments_or_says_a_state_that_is_none(facts: list[str]) -> None:
+    shipment, said = run(facts)
+
+    assert types(said).count("shipment.created") <= 1
+    assert types(said).count("tracking.pushed") <= 1
+    assert types(said).count("shipment.cancelled") <= 1
+    assert (shipment.waybill is not None) == ("shipment.created" in types(said))

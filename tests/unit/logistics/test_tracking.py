@@ -1,0 +1,47 @@
+"""Reading tracking notifications."""
+
+import pytest
+from pydantic import ValidationError
+
+from services.logistics import tracking
+from services.logistics.shipping import State
+from services.logistics.tracking import scanned
+from tests.unit.logistics.parcels import NOON, a_booked_shipment, a_scan
+
+
+def a_notification(code: str = "transit", at: str = "2026-11-24T12:00:00Z", id: str = "1234567890") -> bytes:
+    status = f'{{"timestamp":"{at}","statusCode":"{code}","description":"Departed"}}'
+    return f'{{"shipments":[{{"id":"{id}","service":"express","status":{status}}}]}}'.encode()
+
+
+def test_a_notification_tells_of_a_scan() -> None:
+    assert tracking.read(a_notification()) == [a_scan("transit", 0, "Departed")]
+
+
+@pytest.mark.parametrize("same", ["2026-11-24T20:00:00+08:00", "2026-11-24T12:00:00"])
+def test_a_scans_time_is_utc_and_so_is_one_without_an_offset(same: str) -> None:
+    assert tracking.read(a_notification(at=same))[0].at == NOON
+
+
+def test_statuses_we_do_not_act_upon_are_passed_over() -> None:
+    assert tracking.read(a_notification("pre-transit")) == []
+    assert tracking.read(a_notification("unknown")) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"shipments":[{"id":""}]}', b'{"shipments":[{"id":"1","status":{}}]}'])
+def test_what_is_no_notification_is_refused(body: bytes) -> None:
+    with pytest.raises(ValidationError):
+        tracking.read(body)
+
+
+def test_the_first_scan_on_its_way_counts_and_the_last_failure_says_why() -> None:
+    scans = [a_scan("transit", 2), a_scan("transit", 1), a_scan("failure", 9, "refused"), a_scan("failure", 5, "not home")]
+
+    shipment = scanned(a_booked_shipment(), scans)
+
+    assert shipment.in_transit_at == a_scan("transit", 1).at
+    assert (shipment.state, shipment.why_failed) == (State.FAILED, "refused")
+
+
+def test_a_delivery_and_a_failure_of_the_same_moment_are_a_delivery() -> None:
+    assert scanned(a_booked_shipment(), [a_scan("failure", 5), a_scan("delivered", 5)]).state is State.DELIVERED

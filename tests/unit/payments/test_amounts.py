@@ -1,0 +1,22 @@
+"""Stripe counts some currencies in other units than ISO 4217."""
+
+import pytest
+
+from services.payments.channels.amounts import NoSuchUnit, of_stripe, to_stripe
+from shared.money import Money
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "at_stripe"),
+    [(29900, "CNY", 29900), (500, "JPY", 500), (1230, "KWD", 1230), (150, "UGX", 15000), (150, "ISK", 15000)],
+)
+def test_an_amount_is_the_same_money_at_stripe_and_back(amount: int, currency: str, at_stripe: int) -> None:
+    money = Money(amount=amount, currency=currency)
+
+    assert to_stripe(money) == at_stripe
+    assert of_stripe(at_stripe, currency.lower()) == money
+
+
+def test_a_fraction_that_stripe_cannot_count_is_refused_not_rounded() -> None:
+    with pytest.raises(NoSuchUnit):
+        to_stripe(Money(amount=10001, currency="UYW"))

@@ -1,0 +1,220 @@
+"""What becomes of an order's charge."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from services.payments import charging
+from services.payments.charging import KEYS_LAST, Ending, Errand, State
+from services.payments.facts import (
+    Cancelled,
+    Captured,
+    Closed,
+    Expired,
+    Fact,
+    Held,
+    Opened,
+    Refused,
+    Released,
+    Reserved,
+    Unknown,
+)
+from shared.events.payments import (
+    PaymentActionRequired,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentReviewRequired,
+    PaymentVoided,
+)
+from shared.money import Money
+from tests.unit.payments.builders import NOW, PRICE, SHOP, SOON, a_payment, an_attempted_payment, terms, told
+
+
+def test_nobody_is_charged_before_the_stock_is_set_aside() -> None:
+    assert a_payment(terms()).errand is None
+
+
+def test_nobody_is_charged_for_stock_whose_order_is_not_known() -> None:
+    assert a_payment(Reserved()).errand is None
+
+
+def test_an_order_whose_stock_is_set_aside_is_charged_whichever_was_known_first() -> None:
+    assert a_payment(terms(), Reserved()).errand is Errand.CHARGE
+    assert a_payment(Reserved(), terms()).errand is Errand.CHARGE
+
+
+def test_what_the_shop_collected_is_captured_and_never_charged_nor_announced() -> None:
+    unknown = a_payment()
+
+    collected = told(unknown, [terms(collected_by=SHOP, receipt="2026112422001"), Reserved()])
+
+    assert (collected.ending, collected.reference, collected.errand) == (Ending.CAPTURED, "2026112422001", None)
+    assert charging.follows(unknown, collected) == []
+
+
+def test_captured_money_is_announced_with_the_providers_reference() -> None:
+    before = an_attempted_payment()
+
+    after = told(before, [Captured("pi_1", PRICE)])
+
+    assert charging.follows(before, after) == [
+        PaymentCaptured(order_id="T-1", payment_id=str(after.id), channel="card", amount=PRICE, reference="pi_1")
+    ]
+
+
+def test_a_declined_card_fails_with_the_providers_reason() -> None:
+    before = an_attempted_payment()
+
+    after = told(before, [Refused("insufficient_funds")])
+
+    assert charging.follows(before, after) == [
+        PaymentFailed(order_id="T-1", payment_id=str(after.id), reason="insufficient_funds")
+    ]
+
+
+def test_no_answer_is_not_a_refusal_and_is_asked_again_later_each_time() -> None:
+    leased = replace(an_attempted_payment(), attempts=1)
+    waits = []
+    for attempts in (1, 2, 3, 4, 5, 6):
+        known = told(replace(leased, attempts=attempts), [Unknown("timeout")])
+        planned = charging.plan(leased, known, NOW, asked=Errand.CHARGE)
+        assert (planned.errand, planned.ending) == (Errand.CHARGE, None)
+        waits.append((planned.due_at or NOW) - NOW)
+
+    assert waits == [timedelta(seconds=s) for s in (1, 2, 5, 15, 60, 60)]
+
+
+def test_a_charge_is_not_asked_for_again_once_the_provider_may_have_forgotten_the_first_time() -> None:
+    before = an_attempted_payment()
+    tomorrow = NOW + KEYS_LAST + timedelta(seconds=1)
+
+    after = told(before, [Unknown("timeout")], now=tomorrow)
+
+    assert (after.state, after.errand) == (State.DOUBT, None)
+    assert [type(event) for event in charging.follows(before, after)] == [PaymentReviewRequired]
+
+
+@pytest.mark.parametrize("call_off", [Cancelled("changed my mind"), Expired()])
+def test_a_charge_not_yet_attempted_is_voided_when_it_is_called_off(call_off: Fact) -> None:
+    before = a_payment(terms(), Reserved())
+
+    after = told(before, [call_off])
+
+    assert after.errand is None
+    assert [type(event) for event in charging.follows(before, after)] == [PaymentVoided]
+
+
+def test_a_charge_called_off_while_it_is_asked_for_is_decided_by_the_answer() -> None:
+    in_flight = an_attempted_payment(Cancelled("changed my mind"))
+
+    assert (in_flight.ending, in_flight.errand) == (None, Errand.CHARGE)
+    assert told(in_flight, [Captured("pi_1", PRICE)]).ending is Ending.CAPTURED
+    assert told(in_flight, [Opened("cs_1", "https://pay.example")]).errand is Errand.VOID
+
+
+def test_a_cancellation_after_the_money_is_ours_changes_nothing_here() -> None:
+    captured = an_attempted_payment(Captured("pi_1", PRICE))
+
+    after = told(captured, [Cancelled("too late")])
+
+    assert after.ending is Ending.CAPTURED
+    assert charging.follows(captured, after) == []
+
+
+def test_a_large_order_waits_for_a_person_before_money_moves() -> None:
+    before = a_payment(terms(concerns=("a large amount",)))
+
+    after = told(before, [Reserved()])
+
+    assert (after.state, after.errand) == (State.REVIEW, None)
+    assert charging.follows(before, after) == [
+        PaymentReviewRequired(order_id="T-1", payment_id=str(after.id), reasons=("a large amount",))
+    ]
+
+
+def test_a_large_order_is_charged_once_a_person_has_released_it() -> None:
+    assert a_payment(terms(concerns=("a large amount",)), Reserved(), Released(SOON)).errand is Errand.CHARGE
+
+
+def test_a_review_that_ends_by_cancellation_voids_the_charge() -> None:
+    assert a_payment(terms(concerns=("a large amount",)), Reserved(), Cancelled("fraud")).ending is Ending.VOIDED
+
+
+def test_money_that_the_provider_holds_waits_for_a_person_who_takes_it_or_lets_it_go() -> None:
+    before = an_attempted_payment()
+
+    held = told(before, [Held("pi_1", "elevated_risk_level")])
+
+    assert held.errand is None
+    assert charging.follows(before, held) == [
+        PaymentReviewRequired(order_id="T-1", payment_id=str(held.id), reasons=("elevated_risk_level",))
+    ]
+    assert told(held, [Released(SOON)]).errand is Errand.CAPTURE
+    assert told(held, [Cancelled("fraud")]).errand is Errand.VOID
+    assert told(held, [Released(SOON), Cancelled("fraud")]).errand is Errand.VOID
+
+
+def test_a_release_from_before_the_provider_held_the_money_does_not_take_it() -> None:
+    released_earlier = an_attempted_payment(Released(NOW - timedelta(minutes=1)))
+
+    assert told(released_earlier, [Held("pi_1", "elevated_risk_level")]).state is State.HELD
+
+
+def test_the_shopper_is_sent_to_the_providers_page_once() -> None:
+    before = an_attempted_payment(channel="redirect")
+
+    opened = told(before, [Opened("cs_1", "https://pay.example/cs_1")])
+    again = told(opened, [Opened("cs_1", "https://pay.example/cs_1")])
+
+    assert [type(event) for event in charging.follows(before, opened)] == [PaymentActionRequired]
+    assert charging.follows(opened, again) == []
+
+
+def test_nobody_is_sent_to_a_page_that_is_paid_already() -> None:
+    paid = an_attempted_payment(Captured("pi_1", PRICE), channel="redirect")
+
+    after = told(paid, [Opened("cs_1", "https://pay.example/cs_1")])
+
+    assert charging.follows(paid, after) == []
+    assert after.errand is None
+
+
+def test_a_session_without_a_webhook_is_asked_for_after_ten_seconds_and_then_less_and_less_often() -> None:
+    before = an_attempted_payment(channel="redirect")
+    opened = charging.plan(before, told(before, [Opened("cs_1", "https://pay.example")]), NOW, asked=Errand.CHARGE)
+    waits = [(opened.due_at or NOW) - NOW]
+    for attempts in (1, 2, 6):
+        asked = charging.plan(opened, replace(opened, attempts=attempts), NOW, asked=Errand.ASK)
+        waits.append((asked.due_at or NOW) - NOW)
+
+    assert opened.errand is Errand.ASK
+    assert waits == [timedelta(seconds=s) for s in (10, 20, 40, 300)]
+
+
+def test_a_session_that_lapses_by_itself_fails_and_one_that_was_called_off_is_voided() -> None:
+    opened = an_attempted_payment(Opened("cs_1"), channel="redirect")
+
+    assert told(opened, [Closed()]).ending is Ending.FAILED
+    assert told(replace(opened, expired=True, stop_asked=True), [Closed()]).ending is Ending.VOIDED
+
+
+@pytest.mark.parametrize(
+    "amount", [Money(amount=1, currency="CNY"), Money(amount=PRICE.amount, currency="JPY")], ids=["amount", "currency"]
+)
+def test_money_that_is_not_what_was_asked_for_is_never_taken_for_the_payment(amount: Money) -> None:
+    before = an_attempted_payment()
+
+    after = told(before, [Captured("pi_1", amount), Released(SOON)])
+
+    assert (after.state, after.ending, after.errand) == (State.DOUBT, None, None)
+    assert [type(event) for event in charging.follows(before, after)] == [PaymentReviewRequired]
+
+
+def test_money_that_comes_after_the_charge_ended_is_shown_to_a_person() -> None:
+    failed = an_attempted_payment(Refused("generic_decline"))
+
+    after = told(failed, [Captured("pi_1", PRICE)])
+
+    assert after.ending is Ending.FAILED
+    assert [type(event) for event in charging.follows(failed, after)] == [PaymentReviewRequired]

@@ -1,0 +1,133 @@
+"""Money that goes back."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.payments import ledger, refunds
+from services.payments.charging import RETRY_AFTER, Payment
+from services.payments.facts import Refused as ChargeRefused
+from services.payments.refunds import Contradiction, Refund, Refused, Sent, State, Told, Unknown
+from shared.events.payments import PaymentRefunded, RefundFailed
+from shared.money import Money
+from tests.unit.payments.builders import NOW, PRICE, SHOP, a_captured_payment, a_payment, a_refund, an_attempted_payment, terms
+
+
+def settled(payment: Payment, *known: Refund) -> list[Refund]:
+    return refunds.settle(payment, known, NOW)
+
+
+def test_a_refund_asked_for_before_the_capture_is_known_waits_for_it() -> None:
+    assert settled(a_payment(terms()), a_refund())[0].state is State.WAITING
+    assert settled(a_captured_payment(), a_refund())[0].state is State.DUE
+
+
+def test_a_refund_of_a_charge_that_failed_fails_and_says_why() -> None:
+    refund = settled(an_attempted_payment(ChargeRefused("generic_decline")), a_refund())[0]
+
+    assert refunds.follows(a_refund(), refund) == [
+        RefundFailed(order_id="T-1", refund_id="R-1", reason="nothing was captured: the charge was failed")
+    ]
+
+
+def test_a_sent_refund_is_announced_and_entered_with_the_providers_reference() -> None:
+    payment, due = a_captured_payment(), settled(a_captured_payment(), a_refund())[0]
+
+    sent = refunds.answered(due, Sent("re_1"), NOW)
+
+    assert refunds.follows(due, sent) == [PaymentRefunded(order_id="T-1", refund_id="R-1", amount=PRICE, reference="re_1")]
+    assert [(entry.kind, entry.amount) for entry in ledger.of_refund(payment, due, sent)] == [("refunded", PRICE)]
+    assert ledger.of_refund(payment, sent, sent) == []
+
+
+def test_a_refund_that_the_provider_refuses_fails_with_its_reason() -> None:
+    due = settled(a_captured_payment(), a_refund())[0]
+
+    failed = refunds.answered(due, Refused("charge_already_refunded"), NOW)
+
+    assert [event.note() for event in refunds.follows(due, failed)] == ["charge_already_refunded"]
+
+
+def test_a_refund_without_an_answer_is_asked_for_again() -> None:
+    due = replace(settled(a_captured_payment(), a_refund())[0], attempts=2)
+
+    unanswered = refunds.answered(due, Unknown("timeout"), NOW)
+
+    assert (unanswered.state, unanswered.due_at) == (State.DUE, NOW + RETRY_AFTER[1])
+
+
+def test_money_that_the_shop_took_is_given_back_by_the_shop() -> None:
+    payment = a_captured_payment(collected_by=SHOP)
+
+    awaiting = settled(payment, a_refund())[0]
+    done = settled(payment, refunds.merge(awaiting, a_refund(reason=None, told=Told(SHOP, "2026112499"))))[0]
+
+    assert awaiting.state is State.AWAITING_SHOP
+    assert (done.state, done.reference) == (State.REFUNDED, "2026112499")
+    assert refunds.follows(awaiting, done) == []
+
+
+def test_a_shop_may_say_it_has_refunded_before_the_request_has_come() -> None:
+    payment = a_captured_payment(collected_by=SHOP)
+    said = settled(payment, a_refund(reason=None, told=Told(SHOP, "2026112499")))[0]
+
+    asked_later = settled(payment, refunds.merge(said, a_refund()))[0]
+
+    assert (said.state, asked_later.state) == (State.REFUNDED, State.REFUNDED)
+
+
+def test_nobody_but_the_shop_that_took_the_money_can_say_it_gave_it_back() -> None:
+    refunds.check_source(a_captured_payment(collected_by=SHOP), SHOP)
+    with pytest.raises(Contradiction, match="the money is taken by /shops/taobao-42"):
+        refunds.check_source(a_captured_payment(collected_by=SHOP), "/shops/jd-7")
+    with pytest.raises(Contradiction, match="the money is taken by us"):
+        refunds.check_source(a_captured_payment(), SHOP)
+
+
+def test_a_claim_that_came_before_its_order_and_proves_foreign_fails() -> None:
+    claim = a_refund(reason=None, told=Told("/shops/jd-7", "x"))
+
+    assert settled(a_payment(), claim)[0].state is State.WAITING
+    assert settled(a_captured_payment(collected_by=SHOP), claim)[0].state is State.FAILED
+
+
+def test_a_refund_id_stands_for_one_amount_of_one_order() -> None:
+    with pytest.raises(Contradiction, match="R-1"):
+        refunds.merge(a_refund(), a_refund(order_id="T-2"))
+    with pytest.raises(Contradiction, match="R-1"):
+        refunds.merge(a_refund(), a_refund(amount=Money(amount=1, currency="CNY")))
+
+
+def test_a_refund_in_another_currency_fails() -> None:
+    assert settled(a_captured_payment(), a_refund(amount=Money(amount=1, currency="JPY")))[0].state is State.FAILED
+
+
+@given(
+    st.lists(st.integers(0, PRICE.amount), max_size=6),
+    st.lists(st.sampled_from(["sent", "refused", "unknown"]), min_size=6, max_size=6),
+)
+def test_however_many_refunds_are_asked_for_never_more_goes_back_than_was_captured(amounts: list[int], fates: list[str]) -> None:
+    payment = a_captured_payment()
+    answers: dict[str, refunds.Answer] = {"sent": Sent("re"), "refused": Refused("no"), "unknown": Unknown("timeout")}
+    known: list[Refund] = []
+
+    for number, (amount, fate) in enumerate(zip(amounts, fates, strict=False)):
+        asked = a_refund(id=f"R-{number}", amount=Money(amount=amount, currency="CNY"))
+        known = [refunds.answered(refund, answers[fate], NOW) for refund in settled(payment, *known, asked)]
+
+        assert refunds.given_back(known) <= PRICE.amount
+
+
+@given(st.permutations(range(3)))
+def test_refunds_that_waited_for_the_capture_are_settled_alike_in_any_sequence(sequence: list[int]) -> None:
+    waiting = [a_refund(id=f"R-{n}", amount=Money(amount=20000, currency="CNY")) for n in range(3)]
+
+    known = settled(a_captured_payment(), *(waiting[n] for n in sequence))
+
+    assert [(refund.id, refund.state) for refund in sorted(known, key=lambda r: r.id)] == [
+        ("R-0", State.DUE),
+        ("R-1", State.FAILED),
+        ("R-2", State.FAILED),
+    ]

@@ -1,0 +1,100 @@
+"""A webhook is believed only when Stripe signed it just now."""
+
+import hmac
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+
+from services.payments.channels.webhooks import BadSignature, NotAWebhook, read, verify
+from services.payments.facts import Captured, Closed, Opened, Refused
+from tests.unit.payments.builders import NOW, PRICE
+
+BODY = b'{"id":"evt_1"}'
+PAYMENT = UUID(int=7)
+
+
+def signature(secret: str = "whsec_1", body: bytes = BODY, age: timedelta = timedelta()) -> str:
+    t = int((NOW - age).timestamp())
+    return f"t={t},v1={hmac.new(secret.encode(), b'%d.%s' % (t, body), sha256).hexdigest()}"
+
+
+def a_webhook(type: str = "checkout.session.completed", **session: Any) -> bytes:
+    object = {
+        "id": "cs_1",
+        "client_reference_id": str(PAYMENT),
+        "status": "complete",
+        "payment_status": "paid",
+        "payment_intent": "pi_1",
+        "amount_total": PRICE.amount,
+        "currency": "cny",
+        "url": None,
+    }
+    return orjson.dumps({"id": "evt_1", "type": type, "data": {"object": object | session}})
+
+
+def test_a_webhook_signed_with_our_secret_is_believed() -> None:
+    verify(signature(), BODY, ["whsec_1"], NOW)
+
+
+def test_while_the_secret_is_rotated_either_is_believed() -> None:
+    verify(signature("whsec_old"), BODY, ["whsec_new", "whsec_old"], NOW)
+    verify(signature("whsec_new") + ",v1=" + "0" * 64, BODY, ["whsec_new"], NOW)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "t=,v1=",
+        "v1=" + "0" * 64,
+        f"t={int(NOW.timestamp())}",
+        f"t={int(NOW.timestamp())},v1=é",
+        f"t={int(NOW.timestamp())},v0=" + signature().partition("v1=")[2],
+        "t=9999999999999999999999,v1=" + "0" * 64,
+        signature("whsec_other"),
+        signature(body=b"{}"),
+        signature(age=timedelta(minutes=5, seconds=1)),
+        signature(age=-timedelta(minutes=5, seconds=1)),
+    ],
+)
+def test_anything_else_is_refused(given: str) -> None:
+    with pytest.raises(BadSignature):
+        verify(given, BODY, ["whsec_1"], NOW)
+
+
+def test_nothing_is_believed_when_no_secret_is_set() -> None:
+    with pytest.raises(BadSignature):
+        verify(signature(""), BODY, [], NOW)
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        (a_webhook(), Captured("pi_1", PRICE)),
+        (a_webhook("checkout.session.async_payment_succeeded"), Captured("pi_1", PRICE)),
+        (a_webhook("checkout.session.async_payment_failed", payment_status="unpaid"), Refused("payment_failed")),
+        (a_webhook("checkout.session.expired", status="expired", payment_status="unpaid"), Closed()),
+        (a_webhook(payment_status="unpaid"), Opened("cs_1")),
+    ],
+    ids=["completed", "succeeded", "failed", "expired", "completed, not paid yet"],
+)
+def test_a_webhook_says_what_became_of_the_payment(body: bytes, answer: object) -> None:
+    notification = read(body)
+
+    assert (notification.payment_id, notification.answer) == (PAYMENT, answer)
+
+
+def test_what_we_did_not_ask_to_hear_is_ignored() -> None:
+    assert read(a_webhook("customer.created")).answer is None
+    assert read(a_webhook(client_reference_id="somebody-elses")).answer is None
+    assert read(a_webhook(client_reference_id=None)).answer is None
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"id":1,"type":"checkout.session.completed","data":{}}'])
+def test_a_signed_body_that_is_no_event_is_refused(body: bytes) -> None:
+    with pytest.raises(NotAWebhook):
+        read(body)
