@@ -77,7 +77,7 @@ class Reservation:
     @property
     def may_be_deducted(self) -> bool:
         """It is paid, and its pieces are still on the books."""
-        return bool(self.allocations) and self.paid and not self.deducted
+        return bool(self.allocations) and self.is_paid_for and not self.deducted
 
     def learn(self, fact: Fact) -> Self:
         """The order with one more fact. A payment, or a person's release, is worth another try for stock."""

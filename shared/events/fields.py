@@ -1,8 +1,9 @@
 """What events are made of: order ids, SKUs, lines, people and places."""
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from shared.money import Currency, MinorUnits
 
@@ -15,20 +16,21 @@ Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63
 Quantity = Annotated[int, Field(ge=1, le=100_000)]
 
 
-
 MAX_LINES = 200
 """More lines than any shopper's basket; an order with more is refused, so that one order cannot fill a batch."""
 
 
 def text(longest: int, shortest: int = 1) -> StringConstraints:
     """A line of text. No control characters: Postgres keeps no NUL, and a label prints none of them."""
-    return StringConstraints(
-        min_length=shortest, max_length=longest, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"
-    )
+    return StringConstraints(min_length=shortest, max_length=longest, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$")
 
 
-Reason = Annotated[str, text(500)]
-"""Why, in words a person reads."""
+def _one_line(reason: object) -> object:
+    return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", reason).split())[:500] if isinstance(reason, str) else reason
+
+
+Reason = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=500)]
+"""Why, in words a person reads. Often a partner's own words, so it is cut to fit instead of refused."""
 
 
 class Part(BaseModel):

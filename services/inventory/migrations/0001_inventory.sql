@@ -52,7 +52,7 @@ CREATE TABLE reservation (
     CONSTRAINT reservation_knows_its_lines    CHECK (state IN ('awaited', 'cancelled') OR lines <> '[]'),
     CONSTRAINT held_stock_is_allocated        CHECK ((state IN ('reserved', 'committed')) = (allocations <> '[]')),
     CONSTRAINT rejection_says_what_is_missing CHECK ((state = 'rejected') = (shortage IS NOT NULL)),
-    CONSTRAINT committed_stock_is_paid        CHECK (state <> 'committed' OR paid),
+    CONSTRAINT committed_stock_is_paid        CHECK (state <> 'committed' OR paid OR collected),
     CONSTRAINT only_reserved_stock_expires    CHECK (expires_at IS NULL OR state = 'reserved'),
     CONSTRAINT paid_stock_does_not_expire     CHECK (expires_at IS NULL OR NOT (paid OR collected))
 );

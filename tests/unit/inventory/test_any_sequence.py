@@ -133,7 +133,7 @@ def _orders_hold_all_their_lines_or_nothing(warehouse: Warehouse) -> None:
         assert bool(each.allocations) == holds
         assert bool(each.shortage) == (each.state is State.REJECTED)
         assert each.expires_at is None or (each.state is State.RESERVED and not each.is_paid_for)
-        assert each.state is not State.COMMITTED or each.paid
+        assert each.state is not State.COMMITTED or each.is_paid_for
         if holds:
             allocated, ordered = Counter[str](), Counter[str]()
             for allocation in each.allocations:

@@ -30,10 +30,13 @@ def test_a_placed_order_has_its_stock_set_aside_for_a_while() -> None:
     assert warehouse.on_shelf("A") == (10, 1)
 
 
-def test_stock_for_an_order_whose_shop_has_the_money_does_not_expire() -> None:
+def test_stock_for_an_order_whose_shop_has_the_money_is_deducted_at_once() -> None:
     warehouse = a_warehouse().tell(placed(("A", 1), collected_by="/shops/a"))
 
-    assert warehouse.said == [StockReserved(order_id="T-1", allocations=ONE_OF_TEN)]
+    assert warehouse.said == [
+        StockReserved(order_id="T-1", allocations=ONE_OF_TEN),
+        StockDeducted(order_id="T-1", allocations=ONE_OF_TEN),
+    ]
     assert warehouse.of().expires_at is None
 
 
