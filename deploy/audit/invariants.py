@@ -1,0 +1,229 @@
+"""The invariants, as SQL over all four schemas. `offenders` gives one text a row; `$1` is the moment before which an
+order must have been left alone to be judged by what other services know of it: events need milliseconds to arrive."""
+
+from dataclasses import dataclass
+
+SERVICES = ("orders", "inventory", "payments", "logistics")
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """One promise; `counted` is how many it is checked on."""
+
+    name: str
+    promise: str
+    counted: str
+    offenders: str
+
+
+_SETTLED = """
+    settled AS (
+        SELECT o.* FROM orders.orders o
+         WHERE o.placed IS NOT NULL
+           AND NOT EXISTS (SELECT FROM orders.timeline t WHERE t.order_id = o.id AND t.at >= $1)
+    )
+"""
+
+# what a person never let in was never told to payments: whoever took its money has it still
+_ADMITTED = "(NOT coalesce((o.facts->>'intercepted')::boolean, FALSE) OR o.facts ? 'released_at')"
+
+_WENT_THROUGH = "('paid', 'shipped', 'delivered', 'completed', 'refunded')"
+
+PARCELS = [
+    Invariant(
+        "paid_orders_ship",
+        "every paid order has exactly one live shipment, or waits for a person for a stated reason",
+        f"SELECT count(*) FROM orders.orders WHERE status IN {_WENT_THROUGH}",
+        f"""
+        WITH {_SETTLED}
+        SELECT format('order %s is %s and has no live shipment', o.id, o.status)
+          FROM settled o LEFT JOIN logistics.shipment s ON s.order_id = o.id AND s.state NOT IN ('cancelled', 'withdrawing')
+         WHERE o.status IN {_WENT_THROUGH} AND s.order_id IS NULL
+        """,
+    ),
+    Invariant(
+        "shipments_have_orders",
+        "every live shipment belongs to a paid order that is not cancelled, and both name the same waybill",
+        "SELECT count(*) FROM logistics.shipment",
+        f"""
+        WITH {_SETTLED}
+        SELECT format('shipment %s of order %s: the order is %s', s.shipment_id, s.order_id, coalesce(o.status, 'unknown'))
+          FROM logistics.shipment s LEFT JOIN orders.orders o ON o.id = s.order_id
+         WHERE s.waybill IS NOT NULL AND s.state NOT IN ('cancelled', 'withdrawing')
+           AND (o.id IS NULL OR (o.status IN ('placed', 'cancelled') AND o.id IN (SELECT id FROM settled)))
+        UNION ALL
+        SELECT format('order %s names waybill %s, logistics %s', o.id, o.facts #>> '{{parcel,waybill}}', s.waybill)
+          FROM settled o JOIN logistics.shipment s ON s.order_id = o.id
+         WHERE o.facts #>> '{{parcel,waybill}}' IS DISTINCT FROM s.waybill
+        """,
+    ),
+    Invariant(
+        "tracking_is_pushed_once",
+        "every shipment with a waybill told its shopper exactly once",
+        "SELECT count(*) FROM logistics.notification",
+        f"""
+        WITH {_SETTLED}
+        SELECT format('the shopper of order %s was told %s times', o.id, count(t.event_id))
+          FROM settled o LEFT JOIN orders.timeline t ON t.order_id = o.id AND t.type = 'tracking.pushed'
+         WHERE o.status IN ('shipped', 'delivered', 'completed')
+         GROUP BY o.id HAVING count(t.event_id) <> 1
+        """,
+    ),
+]
+
+STOCK = [
+    Invariant(
+        "shelves_equal_movements",
+        "on hand and reserved of every shelf are the sum of its movements",
+        "SELECT count(*) FROM inventory.shelf",
+        """
+        SELECT format('%s at %s: on hand %s, reserved %s, but movements say %s and %s', sku, location,
+                      on_hand, reserved, moved_on_hand, moved_reserved)
+          FROM (SELECT sku, location, coalesce(on_hand, 0) AS on_hand, coalesce(reserved, 0) AS reserved,
+                       coalesce(sum(on_hand_change), 0) AS moved_on_hand,
+                       coalesce(sum(reserved_change), 0) AS moved_reserved
+                  FROM inventory.shelf FULL JOIN inventory.movement USING (sku, location)
+                 GROUP BY sku, location, on_hand, reserved) sums
+         WHERE on_hand <> moved_on_hand OR reserved <> moved_reserved
+        """,
+    ),
+    Invariant(
+        "reserved_equals_reservations",
+        "what is reserved on every shelf is what live reservations have allocated there",
+        "SELECT count(*) FROM inventory.reservation WHERE state = 'reserved'",
+        """
+        WITH allocated AS (
+            SELECT a->>'sku' AS sku, a->>'location' AS location, sum((a->>'quantity')::bigint) AS quantity
+              FROM inventory.reservation, jsonb_array_elements(allocations) a WHERE state = 'reserved' GROUP BY 1, 2
+        )
+        SELECT format('%s at %s: reserved %s, allocated %s', sku, location, coalesce(reserved, 0), coalesce(quantity, 0))
+          FROM inventory.shelf FULL JOIN allocated USING (sku, location)
+         WHERE coalesce(reserved, 0) <> coalesce(quantity, 0)
+        """,
+    ),
+    Invariant(
+        "orders_hold_the_stock_they_should",
+        "a paid order has deducted exactly its lines; a cancelled one holds nothing",
+        "SELECT count(*) FROM inventory.reservation",
+        f"""
+        WITH {_SETTLED},
+        wanted AS (
+            SELECT o.id, l->>'sku' AS sku, sum((l->>'quantity')::bigint) AS quantity
+              FROM settled o, jsonb_array_elements(o.placed->'lines') l WHERE o.status IN {_WENT_THROUGH} GROUP BY 1, 2
+        ),
+        deducted AS (
+            SELECT order_id AS id, a->>'sku' AS sku, sum((a->>'quantity')::bigint) AS quantity
+              FROM inventory.reservation, jsonb_array_elements(allocations) a WHERE state = 'committed' GROUP BY 1, 2
+        )
+        SELECT format('order %s wants %s × %s, deducted %s', id, wanted.quantity, sku, coalesce(deducted.quantity, 0))
+          FROM wanted LEFT JOIN deducted USING (id, sku) WHERE wanted.quantity IS DISTINCT FROM deducted.quantity
+        UNION ALL
+        SELECT format('order %s is cancelled, its stock is %s', o.id, r.state)
+          FROM settled o JOIN inventory.reservation r ON r.order_id = o.id
+         WHERE o.status = 'cancelled' AND r.state IN ('reserved', 'committed')
+        """,
+    ),
+]
+
+MONEY = [
+    Invariant(
+        "captured_equals_ledger",
+        "what orders holds as captured is what the ledger entered, order by order and per currency",
+        "SELECT count(*) FROM payments.ledger_entry WHERE kind = 'captured'",
+        f"""
+        WITH entered AS (
+            SELECT order_id AS id, currency, sum(amount) AS amount FROM payments.ledger_entry
+             WHERE kind = 'captured' AND at < $1 GROUP BY 1, 2
+        ),
+        known AS (
+            SELECT id, currency, captured AS amount FROM orders.orders o WHERE captured > 0 AND {_ADMITTED}
+               AND NOT EXISTS (SELECT FROM orders.timeline t WHERE t.order_id = o.id AND t.at >= $1)
+        )
+        SELECT format('order %s: captured %s %s, ledger %s', id, known.amount, currency, coalesce(entered.amount, 0))
+          FROM known LEFT JOIN entered USING (id, currency) WHERE known.amount IS DISTINCT FROM entered.amount
+        UNION ALL
+        SELECT format('order %s: ledger %s %s, captured %s', e.id, e.amount, e.currency, coalesce(o.captured, 0))
+          FROM entered e LEFT JOIN orders.orders o ON o.id = e.id AND o.currency = e.currency
+         WHERE coalesce(o.captured, 0) <> e.amount
+           AND NOT EXISTS (SELECT FROM orders.timeline t WHERE t.order_id = e.id AND t.at >= $1)
+        """,
+    ),
+    Invariant(
+        "refunded_equals_ledger",
+        "what orders holds as refunded is what the ledger entered, and never more than was captured",
+        "SELECT count(*) FROM payments.ledger_entry WHERE kind = 'refunded'",
+        f"""
+        WITH entered AS (
+            SELECT order_id AS id, sum(amount) FILTER (WHERE kind = 'refunded' AND at < $1) AS refunded,
+                   sum(amount) FILTER (WHERE kind = 'captured') AS captured
+              FROM payments.ledger_entry GROUP BY 1
+        )
+        SELECT format('order %s: refunded %s, ledger %s', id, coalesce(o.refunded, 0), coalesce(e.refunded, 0))
+          FROM orders.orders o FULL JOIN entered e USING (id)
+         WHERE coalesce(o.refunded, 0) <> coalesce(e.refunded, 0) AND (o.id IS NULL OR {_ADMITTED})
+           AND NOT EXISTS (SELECT FROM orders.timeline t WHERE t.order_id = id AND t.at >= $1)
+        UNION ALL
+        SELECT format('order %s: refunded %s of %s', id, refunded, captured) FROM entered
+         WHERE coalesce(refunded, 0) > coalesce(captured, 0)
+        """,
+    ),
+    Invariant(
+        "cancelled_orders_keep_no_money",
+        "what was captured for a cancelled order has gone back, or is asked for",
+        "SELECT count(*) FROM orders.orders WHERE status = 'cancelled' AND captured > 0",
+        f"""
+        WITH {_SETTLED}
+        SELECT format('order %s is cancelled, %s captured, %s refunded or on the way', o.id, o.captured,
+                      coalesce(sum(r.amount), 0))
+          FROM settled o LEFT JOIN payments.refund r ON r.order_id = o.id AND r.state <> 'failed'
+         WHERE o.status = 'cancelled' AND o.captured > 0 AND {_ADMITTED}
+         GROUP BY o.id, o.captured HAVING coalesce(sum(r.amount), 0) < o.captured
+        """,
+    ),
+]
+
+PROGRESS = [
+    Invariant(
+        "nothing_is_stuck",
+        "every placed order waits for something that will come: stock, a payment in hand, or a shopper",
+        "SELECT count(*) FROM orders.orders WHERE status = 'placed'",
+        f"""
+        WITH {_SETTLED}
+        SELECT format('order %s is placed; stock %s, payment %s', o.id, coalesce(r.state, 'unknown'),
+                      coalesce(p.state, 'unknown'))
+          FROM settled o
+          LEFT JOIN inventory.reservation r ON r.order_id = o.id
+          LEFT JOIN payments.payment p ON p.order_id = o.id
+         WHERE o.status = 'placed'
+           AND (r.state IS NULL OR r.state NOT IN ('reserved', 'expired') OR p.state IS NULL OR p.ending IS NOT NULL
+                OR p.state = 'waiting')
+        """,
+    ),
+    Invariant(
+        "outbox_is_published",
+        "no event waits to be published for more than a minute",
+        " + ".join(f"(SELECT count(*) FROM {service}.outbox)" for service in SERVICES).join(("SELECT ", "")),
+        " UNION ALL ".join(
+            f"""
+            SELECT format('{service}: %s %s has waited since %s', type, id, created_at) FROM {service}.outbox
+             WHERE created_at < now() - interval '1 minute'
+            """
+            for service in SERVICES
+        ),
+    ),
+    Invariant(
+        "dead_letters_are_accounted_for",
+        "every dead letter has its reason, and one that is to be retried is",
+        " + ".join(f"(SELECT count(*) FROM {service}.dead_letter)" for service in SERVICES).join(("SELECT ", "")),
+        " UNION ALL ".join(
+            f"""
+            SELECT format('{service}: letter %s (%s) %s', id, event_type, CASE WHEN reason = '' THEN 'has no reason'
+                          ELSE 'should have been retried at ' || next_attempt_at END) FROM {service}.dead_letter
+             WHERE reason = '' OR next_attempt_at < now() - interval '2 minutes'
+            """
+            for service in SERVICES
+        ),
+    ),
+]
+
+INVARIANTS = [*PARCELS, *STOCK, *MONEY, *PROGRESS]

@@ -1,0 +1,17 @@
+"""Where the running stack is, for commands that talk to it."""
+
+from typing import Any
+
+import typer
+
+
+def stack() -> dict[str, Any]:
+    """What .orderbus/stack.json says; ends the command with a clear message when no stack runs."""
+    from deploy.stack.stack import FILE
+    from deploy.stack.state import checkout_folder
+
+    found = checkout_folder().read(FILE)
+    if not found:
+        typer.echo("orderbus: the stack does not run here; start it with ./orderbus up", err=True)
+        raise typer.Exit(1)
+    return found
