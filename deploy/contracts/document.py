@@ -1,21 +1,27 @@
 """Documents made from the code: docs/events.md and each service's OpenAPI and AsyncAPI."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from deploy.contracts.schemas import file_of
 from deploy.services import SERVICES
 from shared import asyncapi
 from shared.events import EVENTS, Event
+from shared.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 def documents() -> Mapping[Path, str]:
     """Every generated document and its content."""
-    found = {DOCS / "events.md": events_page()}
+    found = {
+        DOCS / "events.md": events_page(),
+        DOCS / "http.md": http_page(),
+        DOCS / "settings.md": settings_page(),
+    }
     for name, service in SERVICES.items():
         found[DOCS / "openapi" / f"{name}.json"] = _json(service.openapi())
         found[DOCS / "asyncapi" / f"{name}.json"] = _json(
@@ -47,6 +53,50 @@ def events_page() -> str:
     parts.append("")
     parts += [_section(event) for event in EVENTS.values()]
     return "\n".join(parts) + "\n"
+
+
+def http_page() -> str:
+    """docs/http.md."""
+    parts = [
+        "# HTTP routes\n\nMade by `./orderbus contracts`; do not edit. Bodies and answers in full: `docs/openapi/`, or "
+        "`/openapi.json` of each service. Errors are RFC 9457 problem details. Writes take `Idempotency-Key`. A scope is "
+        "what the bearer token must carry.\n"
+    ]
+    for name, service in SERVICES.items():
+        parts.append(f"## {name}\n\n| route | does |\n| --- | --- |")
+        for path, methods in service.openapi()["paths"].items():
+            for method, operation in methods.items():
+                parts.append(f"| `{method.upper()} {path}` | {' '.join(operation['description'].split())} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    parts = [
+        "# Settings\n\nMade by `./orderbus contracts`; do not edit. Environment variables; each can also be given as a file "
+        "that holds it, `ORDERBUS_X_FILE`, which is how Docker and Kubernetes hand over secrets.\n",
+        "## Every service\n",
+        *_settings(Settings, set()),
+    ]
+    for name, service in SERVICES.items():
+        own = get_type_hints(service.settings)["return"]
+        if own.model_fields.keys() - Settings.model_fields.keys():
+            parts += [f"\n## {name}\n", *_settings(own, set(Settings.model_fields))]
+    return "\n".join(parts) + "\n"
+
+
+def _settings(settings: type[Settings], known: Collection[str]) -> list[str]:
+    rows = ["| variable | default | what it is |", "| --- | --- | --- |"]
+    for name, field in settings.model_fields.items():
+        if name not in known:
+            default = "must be set" if field.is_required() else f"`{_shown(field.default)}`"
+            rows.append(f"| `ORDERBUS_{name.upper()}` | {default} | {field.description} |")
+    return rows
+
+
+def _shown(default: object) -> str:
+    return str(default) if not isinstance(default, timedelta) else f"{default.total_seconds():g} s"
 
 
 def _section(event: type[Event]) -> str:
