@@ -101,11 +101,24 @@ class Worker(Generic[I, A]):
             return None
 
     async def _record(self, answered: Sequence[asyncio.Task[tuple[I, A] | None]]) -> None:
-        answers = [answer for task in answered if (answer := task.result()) is not None]
-        if answers:
+        """Keep the answers. While Postgres is away they wait; one that cannot be kept is left to its lease, alone."""
+        await self._keep([answer for task in answered if (answer := task.result()) is not None])
+        self._calls.difference_update(answered)
+
+    async def _keep(self, answers: Sequence[tuple[I, A]]) -> None:
+        if not answers:
+            return
+        try:
             async with self._database.transaction([i.cause for i, _ in answers if i.cause]) as tx:
                 await self.job.record(tx, answers)
-        self._calls.difference_update(answered)
+        except Exception as error:
+            if is_infrastructure(error):
+                raise
+            if len(answers) > 1:
+                for answer in answers:
+                    await self._keep([answer])
+            else:
+                log.exception("an answer could not be kept; it will be asked for again", job=self.job.name)
 
     async def _finish(self) -> None:
         """Before the process ends: wait for the answers in flight and keep them. Partners' time-outs bound the wait."""

@@ -46,7 +46,7 @@ async def paid(channel: Channel, payment: Payment) -> Payment:
     return learn(payment, answer, datetime.now(UTC))
 
 
-def test_every_channel_is_tested_here() -> None:
+async def test_every_channel_is_tested_here(payments: Client) -> None:
     assert set(CHANNELS) == set(channels.offered())
 
 

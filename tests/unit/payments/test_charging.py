@@ -218,3 +218,10 @@ def test_money_that_comes_after_the_charge_ended_is_shown_to_a_person() -> None:
 
     assert after.ending is Ending.FAILED
     assert [type(event) for event in charging.follows(failed, after)] == [PaymentReviewRequired]
+
+
+@pytest.mark.parametrize("later", [Refused("generic_decline"), Closed(), Cancelled("fraud")])
+def test_money_in_doubt_stays_in_doubt_whatever_is_said_later(later: Fact) -> None:
+    doubtful = an_attempted_payment(Captured("pi_1", Money(amount=1, currency="CNY")))
+
+    assert told(doubtful, [later]).state is State.DOUBT

@@ -1,0 +1,1 @@
+"""Payments: the one authority on an order's money."""

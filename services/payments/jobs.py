@@ -1,0 +1,53 @@
+"""What payments does by claiming intents, and by the clock."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from services.payments import channels, refunds, settling, store
+from services.payments.charging import Payment
+from services.payments.facts import Answer, Unknown
+from services.payments.refunds import Owed
+from shared.database import Tx
+from shared.intents import Job
+from shared.partners import PartnerUnknown
+from shared.timers import Duties
+
+every = Duties()
+
+NOTIFICATIONS_KEPT = timedelta(days=30)
+"""Stripe sends a webhook again for three days; an old one is refused by its signature's time anyhow."""
+
+
+async def _ask_provider(payment: Payment) -> Answer:
+    """Do the payment's next errand. No answer is an answer: nothing is known, and it is asked again."""
+    assert payment.errand is not None, "only payments with an errand are claimed"
+    try:
+        return await channels.of(payment.terms).carry_out(payment.errand, payment)
+    except PartnerUnknown as unknown:
+        return Unknown(str(unknown))
+
+
+async def _record_answers(tx: Tx, answers: Sequence[tuple[Payment, Answer]]) -> None:
+    asked = {payment.order_id: payment.errand for payment, _ in answers if payment.errand}
+    await settling.learn(tx, [(payment.order_id, answer) for payment, answer in answers], asked)
+
+
+async def _send_back(owed: Owed) -> refunds.Answer:
+    try:
+        return await channels.of(owed.payment.terms).refund(owed.payment, owed.refund)
+    except PartnerUnknown as unknown:
+        return refunds.Unknown(str(unknown))
+
+
+async def _record_refunds(tx: Tx, answers: Sequence[tuple[Owed, refunds.Answer]]) -> None:
+    await settling.learn_answers(tx, [(owed.refund, answer) for owed, answer in answers])
+
+
+charge: Job[Payment, Answer] = Job("charge", store.claim_charges, _ask_provider, _record_answers)
+refund: Job[Owed, refunds.Answer] = Job("refund", store.claim_refunds, _send_back, _record_refunds)
+
+
+@every(timedelta(hours=1))
+async def forget_notifications(tx: Tx) -> int:
+    """Drop what is remembered of old webhooks."""
+    return await store.forget_notifications(tx, tx.now - NOTIFICATIONS_KEPT)

@@ -1,0 +1,182 @@
+"""Money that goes back. Never more than was captured, and by whoever took it: us, or the shop."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from services.payments.charging import KEYS_LAST, RETRY_AFTER, Ending, Payment
+from shared.events import Envelope, Event
+from shared.events.payments import PaymentRefunded, RefundFailed
+from shared.money import Money
+
+
+class State(StrEnum):
+    """How far a refund is."""
+
+    WAITING = "waiting"  # for what becomes of the charge
+    DUE = "due"  # the provider is being asked
+    AWAITING_SHOP = "awaiting_shop"
+    REFUNDED = "refunded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a shop says it has given back."""
+
+    source: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """What is known of one refund. `reason` is set once orders has asked for it, `told` once a shop says it is done."""
+
+    id: str
+    order_id: str
+    amount: Money
+    reason: str | None = None
+    told: Told | None = None
+    state: State = State.WAITING
+    reference: str | None = None
+    failure: str | None = None
+    attempted_at: datetime | None = None
+    due_at: datetime | None = None
+    attempts: int = 0
+    cause: Envelope | None = None
+
+    @property
+    def claims_money(self) -> bool:
+        """Whether its amount is given back, or is about to be."""
+        return self.state in (State.DUE, State.AWAITING_SHOP, State.REFUNDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A refund that is to be asked of the provider, and the payment it goes back from."""
+
+    refund: Refund
+    payment: Payment
+
+    @property
+    def cause(self) -> Envelope | None:
+        return self.refund.cause
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The provider has the money on its way back, under this id."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider will not send it; asking again changes nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No answer came; the money may or may not be on its way."""
+
+    why: str
+
+
+Answer = Sent | Refused | Unknown
+
+
+class Contradiction(ValueError):
+    """What was said of a refund does not agree with what is known of it."""
+
+
+def merge(known: Refund | None, said: Refund) -> Refund:
+    """What is known with what was said, whichever came first. Raises Contradiction when they are not the same refund."""
+    if known is None:
+        return said
+    if (known.order_id, known.amount) != (said.order_id, said.amount):
+        raise Contradiction(
+            f"refund {said.id} is {known.amount} of order {known.order_id}, not {said.amount} of order {said.order_id}"
+        )
+    return replace(known, reason=known.reason or said.reason, told=known.told or said.told)
+
+
+def check_source(payment: Payment, source: str) -> None:
+    """Only the shop that took the money can say that it gave it back. An order not known yet may still be its own.
+    Raises Contradiction."""
+    if payment.placed is not None and payment.placed.collected_by != source:
+        taken_by = payment.placed.collected_by or "us"
+        raise Contradiction(f"{source} says it refunded order {payment.order_id}, but the money is taken by {taken_by}")
+
+
+def settle(payment: Payment, refunds: Iterable[Refund], now: datetime) -> list[Refund]:
+    """How far each refund can go, now that so much is known of the payment; the earliest asked for comes first."""
+    settled: list[Refund] = []
+    refunds = sorted(refunds, key=lambda refund: (not refund.claims_money, refund.id))
+    for refund in refunds:
+        left = payment.terms.amount.amount - given_back(settled) if payment.ending is Ending.CAPTURED else 0
+        settled.append(_settle(payment, refund, left, now))
+    return settled
+
+
+def _settle(payment: Payment, refund: Refund, left: int, now: datetime) -> Refund:
+    if payment.ending is None or refund.state not in (State.WAITING, State.AWAITING_SHOP):
+        return refund
+    if refund.state is State.WAITING and (failure := _objection(payment, refund, left)):
+        return replace(refund, state=State.FAILED, failure=failure)
+    if payment.terms.collected_by is None:
+        return replace(refund, state=State.DUE, due_at=now)
+    if refund.told is None:
+        return replace(refund, state=State.AWAITING_SHOP)
+    return replace(refund, state=State.REFUNDED, reference=refund.told.reference)
+
+
+def _objection(payment: Payment, refund: Refund, left: int) -> str | None:
+    """Why it cannot be given back, if so."""
+    if payment.ending is not Ending.CAPTURED:
+        return f"nothing was captured: the charge was {payment.ending}"
+    if refund.amount.currency != payment.terms.amount.currency:
+        return f"{refund.amount} of a payment in {payment.terms.amount.currency}"
+    if refund.amount.amount > left:
+        return f"{refund.amount} is more than is left of what was captured, {payment.terms.amount}"
+    if refund.told and refund.told.source != payment.terms.collected_by:
+        return f"{refund.told.source} says it refunded what {payment.terms.collected_by or 'we'} took"
+    return None
+
+
+def answered(refund: Refund, answer: Answer, now: datetime) -> Refund:
+    """The refund with what the provider said."""
+    if refund.state is not State.DUE:
+        return refund
+    match answer:
+        case Sent(reference):
+            return replace(refund, state=State.REFUNDED, reference=reference, due_at=None)
+        case Refused(reason):
+            return replace(refund, state=State.FAILED, failure=reason, due_at=None)
+        case Unknown(why) if refund.attempted_at and now - refund.attempted_at > KEYS_LAST:
+            failure = f"the provider has not said for {KEYS_LAST} whether it sent the money ({why}); look there first"
+            return replace(refund, state=State.FAILED, failure=failure, due_at=None)
+        case Unknown():
+            wait: timedelta = RETRY_AFTER[min(max(refund.attempts, 1), len(RETRY_AFTER)) - 1]
+            return replace(refund, due_at=now + wait)
+
+
+def given_back(refunds: Iterable[Refund]) -> int:
+    """How much of a payment is given back, or about to be, in minor units."""
+    return sum(refund.amount.amount for refund in refunds if refund.claims_money)
+
+
+def follows(before: Refund | None, after: Refund) -> list[Event]:
+    """What has just become true. What a shop says it gave back, orders has heard from the shop."""
+    if before is not None and before.state is after.state:
+        return []
+    match after.state:
+        case State.REFUNDED if after.told is None:
+            assert after.reference is not None
+            return [PaymentRefunded(order_id=after.order_id, refund_id=after.id, amount=after.amount, reference=after.reference)]
+        case State.FAILED:
+            return [RefundFailed(order_id=after.order_id, refund_id=after.id, reason=(after.failure or "refused")[:500])]
+        case _:
+            return []

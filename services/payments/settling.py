@@ -1,0 +1,125 @@
+"""What every way in does with what it has learned: load, decide, save, announce. Events, webhooks and the provider's
+answers all end here, so that it makes no difference which came first."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from services.payments import channels, charging, ledger, refunds, store
+from services.payments.charging import Errand, Payment
+from services.payments.facts import Fact
+from services.payments.refunds import Refund
+from shared import telemetry
+from shared.database import Tx
+
+Intent = TypeVar("Intent", Payment, Refund)
+
+
+async def learn(tx: Tx, news: Sequence[tuple[str, Fact]], asked: Mapping[str, Errand] | None = None) -> None:
+    """Add facts to orders' payments. `asked`: what their provider has just been asked."""
+    before = await store.lock(tx, {order_id for order_id, _ in news})
+    after = dict(before)
+    for order_id, fact in news:
+        after[order_id] = charging.learn(after[order_id], fact, tx.now)
+    for order_id, payment in after.items():
+        charged = await _charged_at_once(tx, payment)
+        after[order_id] = charging.plan(before[order_id], charged, tx.now, (asked or {}).get(order_id))
+    await _save(tx, before, [payment for order_id, payment in after.items() if payment != before[order_id]])
+    if ended := {order_id: payment for order_id, payment in after.items() if payment.ending and not before[order_id].ending}:
+        waiting = await store.lock_refunds(tx, ended)
+        await _settle(tx, ended, waiting, waiting)
+
+
+async def learn_refunds(tx: Tx, said: Sequence[Refund]) -> None:
+    """Add what orders asked for, or what a shop says it gave back. Raises Contradiction."""
+    payments = await store.lock(tx, {refund.order_id for refund in said})
+    before = await store.lock_refunds(tx, payments, {refund.id for refund in said})
+    after = dict(before)
+    for refund in said:
+        if refund.told:
+            refunds.check_source(payments[refund.order_id], refund.told.source)
+        after[refund.id] = refunds.merge(after.get(refund.id), refund)
+    await _settle(tx, payments, before, after)
+
+
+async def learn_answers(tx: Tx, answers: Sequence[tuple[Refund, refunds.Answer]]) -> None:
+    """Add what the provider said of refunds."""
+    payments = await store.lock(tx, {refund.order_id for refund, _ in answers})
+    before = await store.lock_refunds(tx, payments)
+    after = before | {refund.id: refunds.answered(before[refund.id], answer, tx.now) for refund, answer in answers}
+    await _settle(tx, payments, before, after)
+
+
+async def _charged_at_once(tx: Tx, payment: Payment) -> Payment:
+    """A channel without a partner answers within the transaction."""
+    if payment.errand is not Errand.CHARGE or not (channel := channels.of(payment.terms)).at_once:
+        return payment
+    return charging.learn(payment, await channel.carry_out(Errand.CHARGE, payment), tx.now)
+
+
+async def _save(tx: Tx, before: Mapping[str, Payment], changed: Sequence[Payment]) -> None:
+    if not changed:
+        return
+    kept = [_traced(tx, payment) for payment in changed]
+    await store.save(tx, kept)
+    if entries := [entry for payment in kept for entry in ledger.of_charge(before[payment.order_id], payment)]:
+        await store.enter(tx, entries)
+    tx.announce(event for payment in kept for event in charging.follows(before[payment.order_id], payment))
+    if any(payment.due_at is not None and payment.due_at <= tx.now for payment in kept):
+        tx.wake("charge")
+
+
+async def _settle(tx: Tx, payments: Mapping[str, Payment], before: Mapping[str, Refund], after: Mapping[str, Refund]) -> None:
+    """Take each refund as far as it can go, now that so much is known of it and of its payment."""
+    of_order: defaultdict[str, list[Refund]] = defaultdict(list)
+    for refund in after.values():
+        of_order[refund.order_id].append(refund)
+    settled = [
+        await _sent_at_once(tx, payments[order_id], refund)
+        for order_id, known in of_order.items()
+        for refund in refunds.settle(payments[order_id], known, tx.now)
+    ]
+    await _save_given_back(tx, payments, settled)
+    await _save_refunds(tx, payments, before, [refund for refund in settled if refund != before.get(refund.id)])
+
+
+async def _sent_at_once(tx: Tx, payment: Payment, refund: Refund) -> Refund:
+    if refund.state is not refunds.State.DUE or not (channel := channels.of(payment.terms)).at_once:
+        return refund
+    return refunds.answered(refund, await channel.refund(payment, refund), tx.now)
+
+
+async def _save_given_back(tx: Tx, payments: Mapping[str, Payment], settled: Sequence[Refund]) -> None:
+    """The sum of a payment's refunds is kept beside what was captured, where a constraint can compare them."""
+    changed = [
+        replace(payments[order_id], refunding=given_back)
+        for order_id in sorted({refund.order_id for refund in settled})
+        if (given_back := refunds.given_back(refund for refund in settled if refund.order_id == order_id))
+        != payments[order_id].refunding
+    ]
+    if changed:
+        await store.save(tx, changed)
+
+
+async def _save_refunds(tx: Tx, payments: Mapping[str, Payment], before: Mapping[str, Refund], changed: Sequence[Refund]) -> None:
+    if not changed:
+        return
+    kept = [_traced(tx, refund) for refund in changed]
+    await store.save_refunds(tx, kept)
+    moved = [entry for r in kept for entry in ledger.of_refund(payments[r.order_id], before.get(r.id), r)]
+    if moved:
+        await store.enter(tx, moved)
+    tx.announce(event for refund in kept for event in refunds.follows(before.get(refund.id), refund))
+    if any(refund.due_at is not None and refund.due_at <= tx.now for refund in kept):
+        tx.wake("refund")
+
+
+def _traced(tx: Tx, asked: Intent) -> Intent:
+    """What is to be asked of a partner keeps what led to it, for the job to go on from. A webhook brings no trace of ours:
+    what follows from it goes on from what was kept."""
+    if heard := tx.cause(asked.order_id):
+        return replace(asked, cause=telemetry.continued(heard)) if asked.due_at else asked
+    if asked.cause:
+        tx.caused_by([asked.cause])
+    return asked

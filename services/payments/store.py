@@ -1,0 +1,256 @@
+"""SQL that writes: payments, refunds, the ledger, and which webhooks were heard."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+
+from services.payments import refunds
+from services.payments.charging import Ending, Payment
+from services.payments.facts import Placed
+from services.payments.ledger import Entry
+from services.payments.refunds import Owed, Refund, Told
+from shared.database import Row, Tx
+from shared.events import Envelope
+from shared.money import Money
+
+LEASE = timedelta(seconds=60)
+"""Who has claimed a row and not come back for so long is taken to be dead; a call's own time-out is far shorter."""
+
+
+async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Payment]:
+    """The orders' payments, locked until the transaction ends; an order not heard of before gets one."""
+    rows = await tx.fetch(
+        """
+        INSERT INTO payment (order_id, id)
+        SELECT * FROM unnest($1::text[], $2::uuid[]) AS heard (order_id, id) ORDER BY order_id
+            ON CONFLICT (order_id) DO UPDATE SET order_id = EXCLUDED.order_id  -- locks what is there already
+        RETURNING *
+        """,
+        sorted(order_ids),
+        [uuid_utils.compat.uuid7() for _ in order_ids],
+    )
+    return {row["order_id"]: payment_of(row) for row in rows}
+
+
+async def save(tx: Tx, payments: Sequence[Payment]) -> None:
+    """Keep what is known of these payments; they are locked."""
+    await tx.execute(
+        """
+        UPDATE payment
+           SET (amount, currency, channel, token, collected_by, receipt, concerns, reserved, expired, cancelled, released_at,
+                stop_asked, provider_id, url, held_at, hold_reason, reference, refused, closed, doubt, state, ending,
+                refunding, errand, due_at, attempts, cause, ended_at)
+             = (known.amount, known.currency, known.channel, known.token, known.collected_by, known.receipt, known.concerns,
+                known.reserved, known.expired, known.cancelled, known.released_at, known.stop_asked, known.provider_id,
+                known.url, known.held_at, known.hold_reason, known.reference, known.refused, known.closed, known.doubt,
+                known.state, known.ending, known.refunding, known.errand, known.due_at, known.attempts, known.cause,
+                coalesce(payment.ended_at, CASE WHEN known.ending IS NOT NULL THEN $2::timestamptz END))
+          FROM jsonb_populate_recordset(NULL::payment, $1) AS known
+         WHERE payment.order_id = known.order_id
+        """,
+        [_row_of(payment) for payment in payments],
+        tx.now,
+    )
+
+
+async def claim_charges(tx: Tx, limit: int) -> list[Payment]:
+    """Payments whose provider is to be asked now, leased to the caller. From here on the provider may have been asked."""
+    rows = await tx.fetch(
+        """
+        UPDATE payment
+           SET due_at = $1 + $3::interval, attempts = attempts + 1,
+               attempted_at = coalesce(attempted_at, $1), stop_asked = stop_asked OR errand = 'void'
+         WHERE order_id IN (SELECT order_id FROM payment WHERE due_at <= $1
+                             ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        RETURNING *
+        """,
+        tx.now,
+        limit,
+        LEASE,
+    )
+    return [payment_of(row) for row in rows]
+
+
+async def order_of(tx: Tx, payment_id: UUID) -> str | None:
+    """Which order the payment is of."""
+    order_id: str | None = await tx.fetchval("SELECT order_id FROM payment WHERE id = $1", payment_id)
+    return order_id
+
+
+async def lock_refunds(tx: Tx, order_ids: Collection[str], ids: Collection[str] = ()) -> dict[str, Refund]:
+    """All refunds of these orders, whose payments are locked, and those with these ids, whosever they are."""
+    rows = await tx.fetch(
+        "SELECT * FROM refund WHERE order_id = any($1::text[]) OR id = any($2::text[]) ORDER BY id FOR UPDATE",
+        sorted(order_ids),
+        sorted(ids),
+    )
+    return {row["id"]: _refund_of(row) for row in rows}
+
+
+async def save_refunds(tx: Tx, known: Sequence[Refund]) -> None:
+    """Keep what is known of these refunds. Raises Contradiction where another order has taken the id meanwhile."""
+    tag = await tx.execute(
+        """
+        INSERT INTO refund (id, order_id, amount, currency, reason, told_by, told_reference, state, reference, failure,
+                            due_at, attempts, cause)
+        SELECT id, order_id, amount, currency, reason, told_by, told_reference, state, reference, failure, due_at, attempts, cause
+          FROM jsonb_populate_recordset(NULL::refund, $1)
+         ORDER BY id
+            ON CONFLICT (id) DO UPDATE
+           SET (reason, told_by, told_reference, state, reference, failure, due_at, attempts, cause)
+             = (EXCLUDED.reason, EXCLUDED.told_by, EXCLUDED.told_reference, EXCLUDED.state, EXCLUDED.reference,
+                EXCLUDED.failure, EXCLUDED.due_at, EXCLUDED.attempts, EXCLUDED.cause)
+         WHERE refund.order_id = EXCLUDED.order_id
+        """,
+        [_refund_row(refund) for refund in known],
+    )
+    if int(tag.split()[-1]) != len(known):
+        raise refunds.Contradiction(f"another order has one of the refunds {', '.join(sorted(r.id for r in known))}")
+
+
+async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
+    """Refunds that the provider is to be asked for now, leased to the caller."""
+    rows = await tx.fetch(
+        """
+        WITH claimed AS (
+            UPDATE refund
+               SET due_at = $1 + $3::interval, attempts = attempts + 1, attempted_at = coalesce(attempted_at, $1)
+             WHERE id IN (SELECT id FROM refund WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+            RETURNING refund
+        )
+        SELECT refund, payment FROM claimed JOIN payment ON payment.order_id = (claimed.refund).order_id
+        """,
+        tx.now,
+        limit,
+        LEASE,
+    )
+    return [Owed(_refund_of(row["refund"]), payment_of(row["payment"])) for row in rows]
+
+
+async def enter(tx: Tx, entries: Sequence[Entry]) -> None:
+    """Add movements of money to the ledger."""
+    await tx.execute(
+        """
+        INSERT INTO ledger_entry (kind, payment_id, order_id, refund_id, amount, currency, channel, collected_by, reference, at)
+        SELECT moved.*, $10
+          FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+                      $9::text[]) AS moved
+        """,
+        [entry.kind for entry in entries],
+        [entry.payment_id for entry in entries],
+        [entry.order_id for entry in entries],
+        [entry.refund_id for entry in entries],
+        [entry.amount.amount for entry in entries],
+        [entry.amount.currency for entry in entries],
+        [entry.channel for entry in entries],
+        [entry.collected_by for entry in entries],
+        [entry.reference for entry in entries],
+        tx.now,
+    )
+
+
+async def is_heard_first(tx: Tx, provider: str, id: str, type: str) -> bool:
+    """Whether this webhook has not been heard before; from now on it has."""
+    return bool(
+        await tx.fetchval(
+            """
+            INSERT INTO webhook_notification (provider, id, type) VALUES ($1, $2, $3)
+            ON CONFLICT ON CONSTRAINT notification_is_heard_once DO NOTHING RETURNING TRUE
+            """,
+            provider,
+            id,
+            type,
+        )
+    )
+
+
+async def forget_notifications(tx: Tx, before: datetime) -> int:
+    """Drop the webhooks heard before that time, some at once; how many there were."""
+    tag = await tx.execute(
+        """
+        DELETE FROM webhook_notification
+         WHERE (provider, id) IN (SELECT provider, id FROM webhook_notification WHERE received_at < $1
+                                   ORDER BY received_at LIMIT 5000 FOR UPDATE SKIP LOCKED)
+        """,
+        before,
+    )
+    return int(tag.split()[-1])
+
+
+def payment_of(row: Row) -> Payment:
+    """The noun a row stands for."""
+    return Payment(
+        id=row["id"],
+        order_id=row["order_id"],
+        placed=_placed_of(row),
+        ending=Ending(row["ending"]) if row["ending"] else None,
+        cause=_cause_of(row["cause"]),
+        **{name: row[name] for name in _SAME_IN_BOTH},
+    )
+
+
+_SAME_IN_BOTH = (
+    *("reserved", "expired", "cancelled", "released_at", "attempted_at", "stop_asked", "provider_id", "url", "held_at"),
+    *("hold_reason", "reference", "refused", "closed", "doubt", "refunding", "due_at", "attempts"),
+)
+
+
+def _placed_of(row: Row) -> Placed | None:
+    if row["amount"] is None:
+        return None
+    return Placed(
+        amount=Money(amount=row["amount"], currency=row["currency"]),
+        concerns=tuple(row["concerns"]),
+        **{name: row[name] for name in ("channel", "token", "collected_by", "receipt")},
+    )
+
+
+def _row_of(payment: Payment) -> dict[str, Any]:
+    terms = payment.placed
+    return {
+        "order_id": payment.order_id,
+        "amount": terms and terms.amount.amount,
+        "currency": terms and terms.amount.currency,
+        "channel": terms and terms.channel,
+        "token": terms and terms.token,
+        "collected_by": terms and terms.collected_by,
+        "receipt": terms and terms.receipt,
+        "concerns": terms.concerns if terms else (),
+        "state": payment.state,
+        "ending": payment.ending,
+        "errand": payment.errand,
+        "cause": payment.cause,
+        **{name: getattr(payment, name) for name in _SAME_IN_BOTH},
+    }
+
+
+def _refund_of(row: Row) -> Refund:
+    return Refund(
+        amount=Money(amount=row["amount"], currency=row["currency"]),
+        told=Told(row["told_by"], row["told_reference"]) if row["told_by"] else None,
+        state=refunds.State(row["state"]),
+        cause=_cause_of(row["cause"]),
+        **{name: row[name] for name in _SAME_IN_BOTH_OF_REFUND},
+    )
+
+
+_SAME_IN_BOTH_OF_REFUND = ("id", "order_id", "reason", "reference", "failure", "attempted_at", "due_at", "attempts")
+
+
+def _refund_row(refund: Refund) -> dict[str, Any]:
+    return {
+        "amount": refund.amount.amount,
+        "currency": refund.amount.currency,
+        "told_by": refund.told and refund.told.source,
+        "told_reference": refund.told and refund.told.reference,
+        "state": refund.state,
+        "cause": refund.cause,
+        **{name: getattr(refund, name) for name in _SAME_IN_BOTH_OF_REFUND},
+    }
+
+
+def _cause_of(kept: dict[str, Any] | None) -> Envelope | None:
+    return Envelope(**kept | {"time": datetime.fromisoformat(kept["time"])}) if kept else None
