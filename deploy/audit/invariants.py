@@ -37,7 +37,7 @@ PARCELS = [
         f"""
         WITH {_SETTLED}
         SELECT format('order %s is %s and has no live shipment', o.id, o.status)
-          FROM settled o LEFT JOIN logistics.shipment s ON s.order_id = o.id AND s.state NOT IN ('cancelled', 'withdrawing')
+          FROM settled o LEFT JOIN logistics.shipment s ON s.order_id = o.id AND s.state <> 'cancelled'
          WHERE o.status IN {_WENT_THROUGH} AND s.order_id IS NULL
         """,
     ),
@@ -49,7 +49,7 @@ PARCELS = [
         WITH {_SETTLED}
         SELECT format('shipment %s of order %s: the order is %s', s.shipment_id, s.order_id, coalesce(o.status, 'unknown'))
           FROM logistics.shipment s LEFT JOIN orders.orders o ON o.id = s.order_id
-         WHERE s.waybill IS NOT NULL AND s.state NOT IN ('cancelled', 'withdrawing')
+         WHERE s.waybill IS NOT NULL AND s.state <> 'cancelled'
            AND (o.id IS NULL OR (o.status IN ('placed', 'cancelled') AND o.id IN (SELECT id FROM settled)))
         UNION ALL
         SELECT format('order %s names waybill %s, logistics %s', o.id, o.facts #>> '{{parcel,waybill}}', s.waybill)
@@ -60,7 +60,7 @@ PARCELS = [
     Invariant(
         "tracking_is_pushed_once",
         "every shipment with a waybill told its shopper exactly once",
-        "SELECT count(*) FROM logistics.notification",
+        "SELECT count(*) FROM logistics.shipment WHERE told_at IS NOT NULL",
         f"""
         WITH {_SETTLED}
         SELECT format('the shopper of order %s was told %s times', o.id, count(t.event_id))

@@ -17,15 +17,18 @@ async def audit(superuser_url: str, settle: timedelta = SETTLE) -> Report:
     """Check every invariant on one snapshot of all four schemas. Raises asyncpg's errors when it cannot."""
     connection = await asyncpg.connect(superuser_url, timeout=10)
     try:
-        await speak_json(connection)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            before = datetime.now(UTC) - settle
-            checks = [await statuses.check(connection)]
-            for invariant in INVARIANTS:
-                arguments = [before] if "$1" in invariant.offenders else []
-                violations = [row[0] for row in await connection.fetch(invariant.offenders, *arguments)]
-                checked = await connection.fetchval(invariant.counted)
-                checks.append(Check(invariant.name, invariant.promise, checked, violations))
+            return await examine(connection, before=datetime.now(UTC) - settle)
     finally:
         await connection.close()
+
+
+async def examine(connection: asyncpg.Connection, before: datetime) -> Report:
+    """Check every invariant in the transaction that is open; `before` as in SETTLE."""
+    await speak_json(connection)
+    checks = [await statuses.check(connection)]
+    for invariant in INVARIANTS:
+        arguments = [before] if "$1" in invariant.offenders else []
+        violations = [row[0] for row in await connection.fetch(invariant.offenders, *arguments)]
+        checks.append(Check(invariant.name, invariant.promise, await connection.fetchval(invariant.counted), violations))
     return Report(checks)

@@ -1,5 +1,7 @@
 """A cancelled order's parcel stays here, if it is still here."""
 
+import asyncio
+
 from shared.events.orders import OrderCancelled
 from shared.events.shipments import ShipmentCancelled, ShipmentCreated, ShipmentInTransit, TrackingPushed
 from tests.service.house import Bus, Client
@@ -23,6 +25,22 @@ async def test_an_order_cancelled_before_it_was_paid_ships_nothing(bus: Bus, log
     assert not bus.all(ShipmentCreated, order_id=order_id)
     assert not bus.all(ShipmentCancelled, order_id=order_id)
     assert (await logistics.get("/api/shipments", params={"order_id": order_id})).json() == {"shipments": []}
+
+
+async def test_orders_paid_and_cancelled_at_the_same_moment_all_end_cancelled(bus: Bus, logistics: Client, order_id: str) -> None:
+    orders = [f"{order_id}.{number}" for number in range(40)]
+
+    for order in orders:
+        await asyncio.gather(bus.publish(an_order_at_home(order)), bus.publish(cancelled(order)))
+    await bus.publish(an_order_at_home(f"{order_id}.last"))
+    await bus.expect(ShipmentCreated, order_id=f"{order_id}.last")
+    await bus.publish(cancelled(f"{order_id}.last"))
+    await bus.expect(ShipmentCancelled, order_id=f"{order_id}.last")
+
+    for order in orders:
+        shipments = (await logistics.get("/api/shipments", params={"order_id": order})).json()["shipments"]
+        assert [shipment["state"] for shipment in shipments] in ([], ["cancelled"])
+        assert len(bus.all(ShipmentCreated, order_id=order)) == len(shipments)
 
 
 async def test_our_own_fleets_waybill_is_withdrawn_at_once(bus: Bus, logistics: Client, order_id: str) -> None:
@@ -73,7 +91,7 @@ async def test_a_booking_that_was_never_answered_is_called_off_once_dhl_says_tha
     await bus.publish(an_order_abroad(order_id))
 
     async def is_cancelled() -> bool:
-        return (await of_order(logistics, order_id))["state"] == "cancelled"
+        return bool((await of_order(logistics, order_id))["state"] == "cancelled")
 
     async def is_known() -> bool:
         return bool((await logistics.get("/api/shipments", params={"order_id": order_id})).json()["shipments"])

@@ -90,7 +90,7 @@ async def test_a_failed_delivery_says_why_and_after_a_release_may_fail_again(bus
     assert failed.reason == "recipient not home"
 
     async def goes_on() -> bool:
-        return (await of_order(logistics, order_id))["state"] == "in_transit"
+        return bool((await of_order(logistics, order_id))["state"] == "in_transit")
 
     await bus.publish(OrderReleased(order_id=order_id, released_by="a clerk"))
     await becomes(goes_on)

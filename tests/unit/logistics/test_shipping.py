@@ -138,6 +138,15 @@ def test_a_delivery_that_failed_is_left_to_its_carrier_after_a_release_and_may_f
     assert shipping.follows(released, again) == [ShipmentFailed(**ORDER, reason="recipient not home")]
 
 
+def test_a_failure_that_was_known_at_the_release_is_past_even_if_the_carriers_clock_is_ahead() -> None:
+    failed = scanned(a_booked_shipment(), [a_scan("failure", 25)])
+
+    released = shipping.release(failed, "dhl", at(20))
+
+    assert released.state is State.IN_TRANSIT
+    assert shipping.follows(failed, released) == []
+
+
 def test_cancelled_before_paid_ships_nothing_and_says_nothing() -> None:
     before = an_unknown_shipment()
     cancelled = shipping.cancel(before, NOON, may_be_booked=False)
@@ -203,6 +212,16 @@ def test_a_parcel_that_was_collected_before_the_withdrawal_is_on_its_way() -> No
     assert shipping.follows(cancelled, after) == [ShipmentInTransit(**ORDER, at=at(4))]
 
 
+def test_what_the_carrier_says_of_the_collection_does_not_make_an_earlier_scan_later() -> None:
+    cancelled = shipping.cancel(a_booked_shipment(), at(5), may_be_booked=False)
+    moving = scanned(cancelled, [a_scan("transit", 3)])
+
+    after = shipping.learn(moving, Collected(at(4)), at(6))
+
+    assert after.in_transit_at == at(3)
+    assert shipping.follows(moving, after) == []
+
+
 def test_what_has_left_is_not_withdrawn() -> None:
     moving = scanned(a_booked_shipment(), [a_scan("transit", 1)])
 
@@ -241,7 +260,7 @@ def run(facts: list[str]) -> tuple[Shipment, list[Event]]:
         if after.needs_waybill:
             steps.append(shipping.learn(steps[-1], Booked("1234567890"), at(0)))
         if steps[-1].waybill:
-            scans = [a_scan(status, minutes) for status, minutes in map(str.split, waiting) for minutes in [float(minutes)]]
+            scans = [a_scan(status, float(minutes)) for status, minutes in map(str.split, waiting)]
             steps.append(scanned(steps[-1], scans))
         if steps[-1].needs_telling:
             steps.append(shipping.learn(steps[-1], Told("app"), at(0)))

@@ -45,3 +45,10 @@ def test_the_first_scan_on_its_way_counts_and_the_last_failure_says_why() -> Non
 
 def test_a_delivery_and_a_failure_of_the_same_moment_are_a_delivery() -> None:
     assert scanned(a_booked_shipment(), [a_scan("failure", 5), a_scan("delivered", 5)]).state is State.DELIVERED
+
+
+def test_the_last_delivery_counts_when_there_are_several() -> None:
+    scans = [a_scan("delivered", 30), a_scan("failure", 20), a_scan("delivered", 10)]
+
+    for heard in (scans, scans[::-1]):
+        assert scanned(a_booked_shipment(), heard).state is State.DELIVERED

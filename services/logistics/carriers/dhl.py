@@ -1,0 +1,164 @@
+"""DHL Express by MyDHL API (https://developer.dhl.com/api-reference/dhl-express-mydhl-api).
+
+A shipment asked for twice is made twice there: MyDHL knows no idempotency key. It does find shipments by the shipper's own
+reference, so whenever one may have been made already we ask for it first, and take over what is found."""
+
+from datetime import UTC, datetime, timedelta
+from textwrap import wrap
+from typing import Any
+
+import structlog
+
+from services.logistics.settings import LogisticsSettings
+from services.logistics.shipping import (
+    LONGEST_REASON,
+    Answer,
+    Booked,
+    Collected,
+    NotBooked,
+    Refused,
+    Shipment,
+    Unknown,
+    Withdrawn,
+)
+from shared.events.fields import Address
+from shared.money import to_major
+from shared.partners import Partner, PartnerRefused, PartnerUnknown
+
+log = structlog.get_logger()
+
+LINE = 45
+"""Characters in a line of an address, of which there are three."""
+
+UNFIT = frozenset({400, 422})
+"""Refusals of the parcel. Others (401, 403, 404) are of us: they pass when our account is in order again."""
+
+HANDED_OVER_WITHIN = timedelta(hours=1)
+"""MyDHL refuses a shipping time that has passed."""
+
+
+class Dhl:
+    """DHL Express, with the shipper's own account."""
+
+    is_ours = False
+
+    def __init__(self, told: LogisticsSettings) -> None:
+        self._told = told
+        auth = (told.dhl_username, told.dhl_password.get_secret_value())
+        self._api = Partner("dhl", told.dhl_url or "", timeout=told.partner_timeout, auth=auth)
+
+    async def book(self, shipment: Shipment, *, again: bool) -> Answer:
+        if again and not isinstance(found := await self.find(shipment), NotBooked):
+            return found
+        try:
+            made = await self._api.call("POST", "/shipments", json=request(shipment, self._told, datetime.now(UTC)))
+        except PartnerRefused as refusal:
+            return Refused(_reason(refusal)) if refusal.status in UNFIT else _not_us(refusal)
+        except PartnerUnknown:
+            return Unknown()
+        return _booked(made)
+
+    async def find(self, shipment: Shipment) -> Answer:
+        by_reference = {
+            "shipmentReference": shipment.reference,
+            "shipmentReferenceType": "CU",
+            "shipperAccountNumber": self._told.dhl_account,
+        }
+        tracked = await self._tracked(by_reference)
+        if isinstance(tracked, Unknown):
+            return tracked
+        return _booked(tracked[0]) if tracked else NotBooked()
+
+    async def withdraw(self, shipment: Shipment) -> Answer:
+        """MyDHL has no call for it: an unused label is simply never billed. The sandbox's DELETE stands for a contract
+        in which labels are voided; what it did not answer is seen in the tracking."""
+        assert shipment.waybill is not None
+        try:
+            await self._api.call("DELETE", f"/shipments/{shipment.waybill}")
+        except PartnerRefused as refusal:
+            return Withdrawn() if refusal.status == 404 else _not_us(refusal)
+        except PartnerUnknown:
+            return await self._what_became_of(shipment.waybill)
+        return Withdrawn()
+
+    async def _what_became_of(self, waybill: str) -> Answer:
+        tracked = await self._tracked({"shipmentTrackingNumber": waybill})
+        if isinstance(tracked, Unknown):
+            return tracked
+        if not tracked:
+            return Withdrawn()
+        scans = [f"{event['date']}T{event['time']}" for event in tracked[0].get("events", ())]
+        return Collected(datetime.fromisoformat(min(scans)).replace(tzinfo=UTC)) if scans else Unknown()
+
+    async def _tracked(self, question: dict[str, str]) -> list[dict[str, Any]] | Unknown:
+        try:
+            answer = await self._api.call("GET", "/tracking", params=question)
+        except PartnerRefused as refusal:
+            return [] if refusal.status == 404 else _not_us(refusal)
+        except PartnerUnknown:
+            return Unknown()
+        tracked: list[dict[str, Any]] = answer["shipments"]
+        return tracked
+
+
+def request(shipment: Shipment, told: LogisticsSettings, now: datetime) -> dict[str, Any]:
+    """The body of `POST /shipments`."""
+    assert shipment.ship_to is not None
+    abroad = shipment.ship_to.country != told.shipper.country
+    length, width, height = told.parcel_cm
+    content: dict[str, Any] = {
+        "packages": [{"weight": told.parcel_kg, "dimensions": {"length": length, "width": width, "height": height}}],
+        "isCustomsDeclarable": abroad,
+        "description": shipment.contents,
+        "incoterm": "DAP",
+        "unitOfMeasurement": "metric",
+    }
+    if abroad:
+        assert shipment.value is not None
+        assert shipment.currency is not None
+        content["declaredValue"] = float(to_major(shipment.value, shipment.currency))
+        content["declaredValueCurrency"] = shipment.currency
+    return {
+        "plannedShippingDateAndTime": (now + HANDED_OVER_WITHIN).strftime("%Y-%m-%dT%H:%M:%S GMT+00:00"),
+        "pickup": {"isRequested": False},
+        "productCode": "P" if abroad else "N",  # Express Worldwide, Express Domestic
+        "accounts": [{"typeCode": "shipper", "number": told.dhl_account}],
+        "customerDetails": {
+            "shipperDetails": _party(told.shipper, told.shipper.phone),
+            "receiverDetails": _party(shipment.ship_to, shipment.phone or told.shipper.phone),
+        },
+        "content": content,
+        "customerReferences": [{"value": shipment.reference, "typeCode": "CU"}],
+    }
+
+
+def _party(address: Address, phone: str | None) -> dict[str, Any]:
+    lines = wrap(" ".join(filter(None, (address.line1, address.line2))), LINE)
+    # what does not fit stays in the last line: DHL refuses it, rather than that a part of an address is left out
+    lines = [*lines[:2], " ".join(lines[2:])] if len(lines) > 3 else lines
+    return {
+        "postalAddress": {
+            "postalCode": address.postcode,
+            "cityName": address.city,
+            "countryCode": address.country,
+            **{f"addressLine{number}": line for number, line in enumerate(lines, start=1)},
+        },
+        "contactInformation": {"phone": phone, "companyName": address.name[:100], "fullName": address.name},
+    }
+
+
+def _booked(document: dict[str, Any]) -> Booked:
+    waybill = document["shipmentTrackingNumber"]
+    return Booked(waybill, f"https://www.dhl.com/en/express/tracking.html?AWB={waybill}")
+
+
+def _reason(refusal: PartnerRefused) -> str:
+    """In DHL's own words."""
+    body = refusal.body if isinstance(refusal.body, dict) else {}
+    said = [body.get("detail"), *body.get("additionalDetails", ())]
+    return ("DHL: " + "; ".join(str(each) for each in said if each))[:LONGEST_REASON]
+
+
+def _not_us(refusal: PartnerRefused) -> Unknown:
+    log.error("DHL refuses us, not the parcel; it will be asked again", status=refusal.status)
+    return Unknown()

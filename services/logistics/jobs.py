@@ -1,0 +1,89 @@
+"""What logistics asks partners for, and what it does by the clock."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from services.logistics import notify as messages
+from services.logistics import progress, shipping, sms, store
+from services.logistics.carriers import carriers
+from services.logistics.shipping import Answer, Kind, Moot, Unknown
+from services.logistics.store import Errand
+from shared.database import Tx
+from shared.intents import Job
+from shared.timers import Duties
+
+BACKOFF = [timedelta(seconds=seconds) for seconds in (1, 2, 5, 15, 60)]
+"""A partner that hangs is back within seconds; one that is down for hours is asked once a minute."""
+
+WEBHOOKS_KEPT = timedelta(days=30)
+"""Longer than any partner goes on sending a notification that we did not take."""
+
+every = Duties()
+
+
+async def _ask_for_waybill(errand: Errand) -> Answer:
+    shipment = errand.shipment
+    carrier = carriers().get(shipment.carrier or "")
+    if carrier is None:  # taken out of the settings; it may come back
+        return Unknown()
+    if shipment.waybill:
+        return Moot()
+    if shipment.cancelled_at:  # somebody may have booked it before that: only that is to be known now
+        return await carrier.find(shipment)
+    return await carrier.book(shipment, again=errand.attempts > 1)
+
+
+async def _ask_for_withdrawal(errand: Errand) -> Answer:
+    carrier = carriers().get(errand.shipment.carrier or "")
+    if not errand.shipment.owes_withdrawal:
+        return Moot()
+    return await carrier.withdraw(errand.shipment) if carrier else Unknown()
+
+
+async def _tell_shopper(errand: Errand) -> Answer:
+    shipment, again = errand.shipment, errand.attempts > 1
+    if shipment.told_at or not (shipment.phone and shipment.waybill):
+        return Moot()
+    if again and (found := await sms.find(shipment.phone, shipment.waybill)):
+        return found
+    return Moot() if shipment.cancelled_at else await sms.send(shipment.phone, messages.message(shipment))
+
+
+async def _record(kind: Kind, tx: Tx, answered: Sequence[tuple[Errand, Answer]]) -> None:
+    """Add the answers to what is known, and say when those who did not answer are asked again."""
+    before = await store.lock(tx, [errand.shipment.order_id for errand, _ in answered])
+    after = dict(before)
+    for errand, answer in answered:
+        id = errand.shipment.order_id
+        after[id] = shipping.learn(after[id], answer, tx.now)
+    await progress.settle(tx, before, after)
+    await store.reschedule(tx, kind, [(errand, _next_try(tx, errand, answer)) for errand, answer in answered])
+
+
+def _next_try(tx: Tx, errand: Errand, answer: Answer) -> datetime | None:
+    return tx.now + BACKOFF[min(errand.attempts, len(BACKOFF)) - 1] if isinstance(answer, Unknown) else None
+
+
+def _job(kind: Kind, call: Callable[[Errand], Awaitable[Answer]]) -> Job[Errand, Answer]:
+    return Job(kind, lambda tx, limit: store.claim(tx, kind, limit), call, partial(_record, kind))
+
+
+book = _job(Kind.BOOK, _ask_for_waybill)
+withdraw = _job(Kind.WITHDRAW, _ask_for_withdrawal)
+notify = _job(Kind.NOTIFY, _tell_shopper)
+
+
+@every(timedelta(seconds=1))
+async def match_early_scans(tx: Tx) -> int:
+    """Give scans that came before their waybill was known to the shipments they tell of."""
+    scans = await store.match_scans(tx, limit=500)
+    if scans:
+        await progress.track(tx, scans)
+    return len(scans)
+
+
+@every(timedelta(hours=1))
+async def forget_old_webhooks(tx: Tx) -> int:
+    """Drop the ids of webhooks that nobody sends any more."""
+    return await store.forget_webhooks(tx, tx.now - WEBHOOKS_KEPT)

@@ -1,0 +1,82 @@
+"""Scans on a parcel's way. They may come twice, late, or in any sequence: their own times say what is true."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+
+from services.logistics.shipping import LONGEST_REASON, Shipment
+
+
+class Status(StrEnum):
+    """What a scan says of the parcel. Carriers know more; those say nothing we act upon."""
+
+    TRANSIT = "transit"
+    DELIVERED = "delivered"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Scan:
+    """What a carrier's scanner said of a waybill, and when."""
+
+    waybill: str
+    at: datetime
+    status: Status
+    description: str = ""
+
+
+def _in_utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+class _Status(BaseModel):
+    timestamp: Annotated[datetime, AfterValidator(_in_utc)]
+    status_code: str = Field(alias="statusCode")
+    description: str = ""
+
+
+class _Tracked(BaseModel):
+    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    status: _Status
+
+
+class _Notification(BaseModel):
+    """The body of DHL's Shipment Tracking Unified Push (https://developer.dhl.com/api-reference/shipment-tracking-unified-push)."""
+
+    shipments: Annotated[list[_Tracked], Field(max_length=1000)]
+
+
+def read(body: bytes) -> list[Scan]:
+    """The scans a tracking notification tells of, each once. Raises pydantic's ValidationError for what is none."""
+    tracked = _Notification.model_validate_json(body).shipments
+    known = {status.value for status in Status}
+    scans = {
+        Scan(each.id, each.status.timestamp, Status(each.status.status_code), each.status.description[:LONGEST_REASON])
+        for each in tracked
+        if each.status.status_code in known
+    }
+    return sorted(scans)
+
+
+def scanned(shipment: Shipment, scans: Sequence[Scan]) -> Shipment:
+    """Add scans of the shipment's waybill."""
+    for scan in scans:
+        shipment = _scanned(shipment, scan)
+    return shipment
+
+
+def _scanned(shipment: Shipment, scan: Scan) -> Shipment:
+    match scan.status:
+        case Status.TRANSIT if shipment.in_transit_at is None or scan.at < shipment.in_transit_at:
+            return replace(shipment, in_transit_at=scan.at)
+        case Status.DELIVERED if shipment.delivered_at is None or scan.at > shipment.delivered_at:
+            return replace(shipment, delivered_at=scan.at)
+        case Status.FAILURE:
+            failure = scan.description or "the carrier could not hand the parcel over"
+            if shipment.failed_at is None or (scan.at, failure) > (shipment.failed_at, shipment.failure or ""):
+                return replace(shipment, failed_at=scan.at, failure=failure)
+    return shipment

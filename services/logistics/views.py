@@ -1,0 +1,54 @@
+"""SQL that reads for HTTP."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from services.logistics.shipping import State
+from shared.database import Reader
+
+
+class ShipmentView(BaseModel):
+    """A parcel: where it is, and under which number. Nothing of whom it is for."""
+
+    shipment_id: UUID
+    order_id: str
+    carrier: str | None
+    state: State
+    waybill: str | None
+    tracking_number: str | None
+    tracking_url: str | None
+    reason: str | None
+    told_by: str | None
+    created_at: datetime
+    booked_at: datetime | None
+    told_at: datetime | None
+    in_transit_at: datetime | None
+    delivered_at: datetime | None
+    cancelled_at: datetime | None
+
+
+# of an order that was cancelled before it was paid there never was a shipment
+_SELECT = """
+    SELECT shipment_id, order_id, carrier, state, waybill, waybill AS tracking_number, tracking_url,
+           CASE WHEN state = 'failed' THEN coalesce(failure, refused) END AS reason, told_by, created_at, booked_at, told_at,
+           in_transit_at, delivered_at, cancelled_at
+      FROM shipment WHERE paid_at IS NOT NULL AND
+"""
+
+
+async def of_order(reader: Reader, order_id: str) -> list[ShipmentView]:
+    """The order's shipments: one, or none yet."""
+    return [_view(row) for row in await reader.fetch(f"{_SELECT} order_id = $1", order_id)]
+
+
+async def shipment(reader: Reader, shipment_id: UUID) -> ShipmentView | None:
+    """The shipment, or None."""
+    row = await reader.fetchrow(f"{_SELECT} shipment_id = $1", shipment_id)
+    return _view(row) if row else None
+
+
+def _view(row: Any) -> ShipmentView:
+    return ShipmentView(**dict(row))

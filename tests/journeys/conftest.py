@@ -1,0 +1,79 @@
+"""All four services and the partners' sandbox as processes of their own, as in production, on one installation."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import aio_pika
+import asyncpg
+import httpx
+import pytest
+
+from deploy.stack import processes, stack
+from deploy.stack.servers import Servers
+from deploy.stack.state import open_folder
+from shared.bus import EXCHANGE
+from tests.journeys.shop import Shop
+from tests.service.house import Bus
+
+
+@pytest.fixture(scope="session")
+def running(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a stack that is up; `stack.up` there again brings back what was killed."""
+    name = f"journeys_{uuid4().hex[:8]}"
+    asyncio.run(_make_database(servers.postgres.superuser_url, name))
+    _make_vhost(servers, name)
+    given = {
+        "ORDERBUS_POSTGRES_URL": urlsplit(servers.postgres.superuser_url)._replace(path=f"/{name}").geturl(),
+        "ORDERBUS_RABBITMQ_URL": urlsplit(servers.rabbitmq.url)._replace(path=f"/{name}").geturl(),
+        "ORDERBUS_REDIS_URL": servers.redis.url,
+    }
+    before = {variable: os.environ.get(variable) for variable in given}
+    os.environ.update(given)
+    folder = open_folder(tmp_path_factory.mktemp("stack"))
+    try:
+        stack.up(folder=folder)
+        yield folder.path
+    finally:
+        stack.down(folder=folder)
+        for variable, value in before.items():
+            os.environ.pop(variable) if value is None else os.environ.update({variable: value})
+
+
+@pytest.fixture
+async def shop(running: Path) -> AsyncIterator[Shop]:
+    """A shop's engineer with a token, a queue of his own, and eyes on the partners' books."""
+    addresses = json.loads((running / stack.FILE).read_text())
+    limits = httpx.Limits(max_connections=20)
+    headers = {"authorization": f"Bearer {addresses['token']}"}
+    async with (
+        httpx.AsyncClient(headers=headers, trust_env=False, timeout=30, limits=limits) as client,
+        await aio_pika.connect(addresses["rabbitmq"]["url"]) as connection,
+    ):
+        channel = await connection.channel()
+        bus = Bus(channel, await channel.get_exchange(EXCHANGE))
+        await bus.listen()
+        yield Shop(client, bus, addresses)
+
+
+@pytest.fixture
+def services(running: Path) -> dict[str, int]:
+    """The pid of each service's process."""
+    folder = open_folder(running)
+    found = {name: processes.recorded(folder, name) for name in ("orders", "inventory", "payments", "logistics")}
+    return {name: process.pid for name, process in found.items() if process}
+
+
+async def _make_database(superuser_url: str, name: str) -> None:
+    connection = await asyncpg.connect(superuser_url)
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+
+
+def _make_vhost(servers: Servers, name: str) -> None:
+    assert servers.rabbitmq.management_url, "set ORDERBUS_RABBITMQ_MANAGEMENT_URL: the tests make a vhost each"
+    httpx.put(f"{servers.rabbitmq.management_url}/api/vhosts/{name}", trust_env=False).raise_for_status()

@@ -1,0 +1,90 @@
+"""An audit that cannot fail is a defect: each invariant is broken by hand and seen."""
+
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from deploy.audit.invariants import INVARIANTS
+from deploy.audit.running import examine
+from tests.journeys.shop import Shop
+
+ORDER = "(SELECT id FROM orders.orders WHERE status = 'shipped' AND facts->'parcel' IS NOT NULL ORDER BY id LIMIT 1)"
+
+BREAKS = {
+    "orders_are_what_their_facts_say": f"UPDATE orders.orders SET status = 'completed' WHERE id = {ORDER}",
+    "paid_orders_ship": f"DELETE FROM logistics.shipment WHERE order_id = {ORDER}",
+    "shipments_have_orders": f"UPDATE logistics.shipment SET waybill = 'ANOTHER' WHERE order_id = {ORDER}",
+    "tracking_is_pushed_once": f"DELETE FROM orders.timeline WHERE type = 'tracking.pushed' AND order_id = {ORDER}",
+    "shelves_equal_movements": """
+        UPDATE inventory.shelf SET on_hand = on_hand + 1 WHERE sku = (SELECT min(sku) FROM inventory.shelf)
+    """,
+    "reserved_equals_reservations": """
+        UPDATE inventory.shelf SET reserved = reserved + 1
+         WHERE sku = (SELECT min(sku) FROM inventory.shelf WHERE on_hand > reserved)
+    """,
+    "orders_hold_the_stock_they_should": f"DELETE FROM inventory.reservation WHERE order_id = {ORDER}",
+    "captured_equals_ledger": f"UPDATE payments.ledger_entry SET amount = amount - 1 WHERE order_id = {ORDER}",
+    "refunded_equals_ledger": f"""
+        INSERT INTO payments.ledger_entry (kind, payment_id, order_id, refund_id, amount, currency, channel, reference, at)
+        SELECT 'refunded', id, order_id, 'nobody asked', 1, currency, channel, 'x', now() - interval '1 hour'
+          FROM payments.payment WHERE order_id = {ORDER}
+    """,
+    "cancelled_orders_keep_no_money": """
+        DELETE FROM payments.refund
+         WHERE order_id = (SELECT min(id) FROM orders.orders WHERE status = 'cancelled' AND captured > 0)
+    """,
+    "nothing_is_stuck": """
+        DELETE FROM payments.payment WHERE order_id = (SELECT min(id) FROM orders.orders WHERE status = 'placed')
+    """,
+    "outbox_is_published": """
+        INSERT INTO payments.outbox VALUES (gen_random_uuid(), 'payment.failed', '', now() - interval '1 hour')
+    """,
+    "dead_letters_are_accounted_for": """
+        INSERT INTO logistics.dead_letter (id, body, reason, attempts, state, next_attempt_at)
+        VALUES (gen_random_uuid(), '', 'x', 1, 'retrying', now() - interval '1 hour')
+    """,
+}
+
+
+async def some_orders(shop: Shop, sku: str) -> None:
+    """One shipped, one cancelled after it was paid, one that waits for its shopper."""
+    await shop.sell(sku, stock=10)
+    shipped = await shop.order(sku)
+    await shop.pushed(shipped)
+    await shop.until(shipped, "shipped")
+    cancelled = await shop.order(sku, channel="card", token="tok_review")
+    await shop.until(cancelled, "held")
+    waiting = await shop.order(sku, channel="redirect", token="tok_manual")
+    while not (await shop.ask(waiting))["payment_url"]:
+        pass
+    await shop.tell(cancelled, "cancel")
+    await shop.until(cancelled, "cancelled")
+
+
+def test_every_invariant_is_broken_here() -> None:
+    assert BREAKS.keys() == {"orders_are_what_their_facts_say", *(invariant.name for invariant in INVARIANTS)}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+async def test_the_audit_sees_it_when_broken_by_hand(shop: Shop, sku: str, name: str) -> None:
+    await some_orders(shop, sku)
+    connection = await asyncpg.connect(shop.addresses["postgres"]["superuser_url"])
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        # what no service could do: constraints and triggers are set aside
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        await connection.execute("UPDATE orders.timeline SET at = at - interval '1 hour'")
+        before = datetime.now(UTC) - timedelta(minutes=1)
+        healthy = await examine(connection, before)
+
+        changed = await connection.execute(BREAKS[name])
+        broken = await examine(connection, before)
+    finally:
+        await transaction.rollback()
+        await connection.close()
+
+    assert healthy.ok, healthy.as_dict()
+    assert changed.split()[-1] == "1", changed
+    assert name in [check.name for check in broken.checks if not check.ok]

@@ -1,0 +1,38 @@
+"""A service's role can touch its own rows and nothing else."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deploy.stack import credentials
+from deploy.stack.services import role_url
+from deploy.stack.state import open_folder
+from tests.journeys.shop import Shop
+
+SERVICES = ("orders", "inventory", "payments", "logistics")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_reads_and_writes_its_own_schema_and_no_other(shop: Shop, running: Path, service: str) -> None:
+    password = credentials.keep(open_folder(running)).role_passwords[service]
+    url = role_url(shop.addresses["postgres"]["superuser_url"], service, password)
+
+    connection = await asyncpg.connect(url)
+    try:
+        assert await connection.fetchval(f"SELECT count(*) >= 0 FROM {service}.inbox")
+        forbidden = [f"SELECT * FROM {other}.inbox" for other in SERVICES if other != service]
+        forbidden += [
+            f"CREATE TABLE {service}.mine (x int)",
+            "CREATE TABLE public.mine (x int)",
+            f"DROP TABLE {service}.inbox",
+            f"TRUNCATE {service}.inbox",
+            f"ALTER TABLE {service}.inbox ADD COLUMN x int",
+            f"DELETE FROM {service}.migration",
+            "CREATE ROLE friend",
+        ]
+        for statement in forbidden:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -1,0 +1,45 @@
+"""What logistics is told from outside."""
+
+import base64
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from services.logistics.routing import CarrierName, Rule
+from services.logistics.settings import LogisticsSettings
+
+
+@pytest.fixture(autouse=True)
+def _needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("POSTGRES_URL", "RABBITMQ_URL", "AUTH_JWKS"):
+        monkeypatch.setenv(f"ORDERBUS_{name}", "-")
+
+
+def test_routes_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERBUS_ROUTES", '[{"country":"DE","postcode_prefix":"1","carrier":"dhl"}]')
+
+    assert LogisticsSettings().routes == (Rule(country="DE", postcode_prefix="1", carrier=CarrierName.DHL),)
+
+
+def test_a_route_with_a_carrier_that_does_not_exist_stops_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERBUS_ROUTES", '[{"carrier":"pigeon"}]')
+
+    with pytest.raises(ValidationError, match="own_fleet"):
+        LogisticsSettings()
+
+
+def test_the_webhook_secret_comes_from_a_file_and_may_be_two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secrets = [f"whsec_{base64.b64encode(key).decode()}" for key in (b"new", b"old")]
+    (tmp_path / "secret").write_text(",".join(secrets))
+    monkeypatch.setenv("ORDERBUS_DHL_WEBHOOK_SECRET_FILE", str(tmp_path / "secret"))
+
+    assert LogisticsSettings().webhook_keys == (b"new", b"old")
+
+
+def test_a_webhook_secret_that_is_none_stops_the_service_without_being_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERBUS_DHL_WEBHOOK_SECRET", "whsec_*secret*")
+
+    with pytest.raises(ValidationError) as refusal:
+        LogisticsSettings()
+    assert "*secret*" not in str(refusal.value)
