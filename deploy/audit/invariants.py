@@ -132,8 +132,8 @@ MONEY = [
         "SELECT count(*) FROM payments.ledger_entry WHERE kind = 'captured'",
         f"""
         WITH entered AS (
-            SELECT order_id AS id, currency, sum(amount) AS amount FROM payments.ledger_entry
-             WHERE kind = 'captured' AND at < $1 GROUP BY 1, 2
+            SELECT order_id AS id, currency, sum(amount) AS amount, max(at) AS at FROM payments.ledger_entry
+             WHERE kind = 'captured' GROUP BY 1, 2
         ),
         known AS (
             SELECT id, currency, captured AS amount FROM orders.orders o WHERE captured > 0 AND {_ADMITTED}
@@ -144,7 +144,7 @@ MONEY = [
         UNION ALL
         SELECT format('order %s: ledger %s %s, captured %s', e.id, e.amount, e.currency, coalesce(o.captured, 0))
           FROM entered e LEFT JOIN orders.orders o ON o.id = e.id AND o.currency = e.currency
-         WHERE coalesce(o.captured, 0) <> e.amount
+         WHERE coalesce(o.captured, 0) <> e.amount AND e.at < $1
            AND NOT EXISTS (SELECT FROM orders.timeline t WHERE t.order_id = e.id AND t.at >= $1)
         """,
     ),
@@ -154,7 +154,7 @@ MONEY = [
         "SELECT count(*) FROM payments.ledger_entry WHERE kind = 'refunded'",
         f"""
         WITH entered AS (
-            SELECT order_id AS id, sum(amount) FILTER (WHERE kind = 'refunded' AND at < $1) AS refunded,
+            SELECT order_id AS id, sum(amount) FILTER (WHERE kind = 'refunded') AS refunded,
                    sum(amount) FILTER (WHERE kind = 'captured') AS captured
               FROM payments.ledger_entry GROUP BY 1
         )

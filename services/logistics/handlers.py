@@ -6,6 +6,7 @@ from services.logistics.routing import pick
 from services.logistics.settings import settings
 from shared.database import Tx
 from shared.events.orders import OrderCancelled, OrderPaid, OrderReleased
+from shared.events.stock import StockDeducted
 from shared.subscriptions import Subscriptions
 
 on = Subscriptions()
@@ -20,6 +21,13 @@ async def ship(orders: list[OrderPaid], tx: Tx) -> None:
         carrier = pick(settings().routes, carriers(), order.ship_to)
         after[order.order_id] = shipping.pay(after[order.order_id], order, carrier, tx.now)
     await progress.settle(tx, before, after)
+
+
+@on(StockDeducted, ours=True)
+async def pack(deductions: list[StockDeducted], tx: Tx) -> None:
+    """What is paid is shipped once its pieces have left the books."""
+    before = await store.lock(tx, [deduction.order_id for deduction in deductions])
+    await progress.settle(tx, before, {id: shipping.deduct(shipment, tx.now) for id, shipment in before.items()})
 
 
 @on(OrderCancelled, ours=True)

@@ -25,6 +25,7 @@ LONGEST_CONTENTS = 70
 class State(StrEnum):
     """What the facts of a shipment add up to."""
 
+    AWAITED = "awaited"
     BOOKING = "booking"
     BOOKED = "booked"
     IN_TRANSIT = "in_transit"
@@ -102,6 +103,8 @@ class Shipment:
     order_id: str
     # the order is paid, and says where the parcel goes and what is in it
     paid_at: datetime | None = None
+    # its pieces have left the books: what is not there is not shipped
+    deducted_at: datetime | None = None
     ship_to: Address | None = None
     phone: str | None = None
     contents: str | None = None
@@ -145,7 +148,9 @@ class Shipment:
             return State.CANCELLED
         if self.refused:
             return State.FAILED
-        return State.BOOKED if self.waybill else State.BOOKING
+        if self.waybill:
+            return State.BOOKED
+        return State.BOOKING if self.paid_at and self.deducted_at else State.AWAITED
 
     @property
     def has_left(self) -> bool:
@@ -155,7 +160,7 @@ class Shipment:
     @property
     def needs_waybill(self) -> bool:
         """A carrier is still to be asked to take it on."""
-        return bool(self.carrier and not (self.waybill or self.refused or self.cancelled_at))
+        return bool(self.carrier and self.deducted_at and not (self.waybill or self.refused or self.cancelled_at))
 
     @property
     def needs_telling(self) -> bool:
@@ -210,6 +215,11 @@ def pay(shipment: Shipment, order: OrderPaid, carrier: str | None, at: datetime)
         carrier=carrier,
         refused=None if carrier else _nobody_goes_to(order.ship_to),
     )
+
+
+def deduct(shipment: Shipment, at: datetime) -> Shipment:
+    """Inventory has taken the order's pieces off the books for it."""
+    return shipment if shipment.deducted_at else replace(shipment, deducted_at=at)
 
 
 def cancel(shipment: Shipment, at: datetime, *, may_be_booked: bool) -> Shipment:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import uuid_utils.compat
 from pydantic import TypeAdapter
 
@@ -46,11 +45,18 @@ async def lock(tx: Tx, order_ids: Iterable[str]) -> dict[str, Shipment]:
     """Each order's shipment, locked in the order of the orders' ids; of which nothing is known yet, one without facts."""
     wanted = sorted(set(order_ids))
     rows = await tx.fetch(
-        f"SELECT {_COLUMNS} FROM shipment WHERE order_id = any($1::text[]) ORDER BY order_id FOR UPDATE",  # noqa: S608
+        # one statement makes the row or locks it: two that learn of an order at once wait for each other
+        f"""
+        INSERT INTO shipment (shipment_id, order_id, state, created_at)
+        SELECT shipment_id, order_id, 'awaited', $3 FROM unnest($1::uuid[], $2::text[]) new (shipment_id, order_id)
+        ON CONFLICT ON CONSTRAINT shipment_is_one_an_order DO UPDATE SET order_id = excluded.order_id
+        RETURNING {_COLUMNS}
+        """,  # noqa: S608
+        [uuid_utils.compat.uuid7() for _ in wanted],
         wanted,
+        tx.now,
     )
-    known = {row["order_id"]: shipment_of(row) for row in rows}
-    return {id: known.get(id) or Shipment(uuid_utils.compat.uuid7(), id) for id in wanted}
+    return {row["order_id"]: shipment_of(row) for row in rows}
 
 
 async def lock_scanned(tx: Tx, waybills: Collection[str]) -> dict[str, Shipment]:
@@ -69,39 +75,32 @@ async def allot_serials(tx: Tx, count: int) -> list[int]:
 
 
 async def save(tx: Tx, shipments: Collection[Shipment]) -> None:
-    """Write what is known now. Raises asyncpg.SerializationError when another transaction was the first to learn of one
-    of the orders: it is to be done again, seeing that one's facts."""
+    """Write what is known now of shipments that are locked."""
     ordered = sorted(shipments, key=lambda shipment: shipment.order_id)
-    try:
-        await tx.execute(
-            """
-            INSERT INTO shipment (state, ship_to, created_at, shipment_id, order_id, paid_at, phone, contents, value, currency,
-                                  carrier, serial, refused, waybill, tracking_url, booked_at, told_at, told_by, in_transit_at,
-                                  delivered_at, failed_at, failure, released_at, cancelled_at, withdrawn_at)
-            SELECT * FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::uuid[], $5::text[], $6::timestamptz[],
-                                 $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::text[],
-                                 $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::text[],
-                                 $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::text[], $23::timestamptz[],
-                                 $24::timestamptz[], $25::timestamptz[])
-            ON CONFLICT ON CONSTRAINT shipment_is_known_by_its_id DO UPDATE
-               SET state = excluded.state, ship_to = excluded.ship_to, paid_at = excluded.paid_at, phone = excluded.phone,
-                   contents = excluded.contents, value = excluded.value, currency = excluded.currency,
-                   carrier = excluded.carrier, serial = excluded.serial, refused = excluded.refused,
-                   waybill = excluded.waybill, tracking_url = excluded.tracking_url, booked_at = excluded.booked_at,
-                   told_at = excluded.told_at, told_by = excluded.told_by, in_transit_at = excluded.in_transit_at,
-                   delivered_at = excluded.delivered_at, failed_at = excluded.failed_at, failure = excluded.failure,
-                   released_at = excluded.released_at, cancelled_at = excluded.cancelled_at,
-                   withdrawn_at = excluded.withdrawn_at
-            """,
-            [shipment.state for shipment in ordered],
-            [shipment.ship_to and shipment.ship_to.model_dump() for shipment in ordered],
-            [tx.now] * len(ordered),
-            *([getattr(shipment, name) for shipment in ordered] for name in _FACTS if name != "ship_to"),
-        )
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name == "shipment_is_one_an_order":
-            raise asyncpg.SerializationError("another transaction was the first to learn of the order") from error
-        raise
+    await tx.execute(
+        """
+        UPDATE shipment
+           SET state = new.state, ship_to = new.ship_to, paid_at = new.paid_at, deducted_at = new.deducted_at,
+               phone = new.phone, contents = new.contents, value = new.value, currency = new.currency,
+               carrier = new.carrier, serial = new.serial, refused = new.refused, waybill = new.waybill,
+               tracking_url = new.tracking_url, booked_at = new.booked_at, told_at = new.told_at, told_by = new.told_by,
+               in_transit_at = new.in_transit_at, delivered_at = new.delivered_at, failed_at = new.failed_at,
+               failure = new.failure, released_at = new.released_at, cancelled_at = new.cancelled_at,
+               withdrawn_at = new.withdrawn_at
+          FROM unnest($1::text[], $2::jsonb[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[],
+                      $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[],
+                      $15::text[], $16::timestamptz[], $17::timestamptz[], $18::text[], $19::timestamptz[],
+                      $20::timestamptz[], $21::timestamptz[], $22::text[], $23::timestamptz[], $24::timestamptz[],
+                      $25::timestamptz[])
+               new (state, ship_to, shipment_id, order_id, paid_at, deducted_at, phone, contents, value, currency, carrier,
+                    serial, refused, waybill, tracking_url, booked_at, told_at, told_by, in_transit_at, delivered_at,
+                    failed_at, failure, released_at, cancelled_at, withdrawn_at)
+         WHERE shipment.shipment_id = new.shipment_id
+        """,
+        [shipment.state for shipment in ordered],
+        [shipment.ship_to and shipment.ship_to.model_dump() for shipment in ordered],
+        *([getattr(shipment, name) for shipment in ordered] for name in _FACTS if name != "ship_to"),
+    )
 
 
 async def send(tx: Tx, errands: Sequence[tuple[Shipment, Kind]]) -> None:

@@ -36,9 +36,7 @@ def sandbox(house: House) -> Client:
 @pytest.fixture
 async def orders(house: House) -> AsyncIterator[Client]:
     """The running service, with a token of all scopes."""
-    async with Client(
-        base_url=house.service.base_url, headers=house.service.headers, trust_env=False, timeout=30
-    ) as client:
+    async with Client(base_url=house.service.base_url, headers=house.service.headers, trust_env=False, timeout=30) as client:
         yield client
 
 

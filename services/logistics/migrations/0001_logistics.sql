@@ -10,6 +10,7 @@ CREATE TABLE shipment (
     state         text        NOT NULL,
     created_at    timestamptz NOT NULL,
     paid_at       timestamptz,
+    deducted_at   timestamptz,
     ship_to       jsonb,
     phone         text,
     contents      text,
@@ -34,13 +35,14 @@ CREATE TABLE shipment (
     CONSTRAINT shipment_is_one_an_order    UNIQUE (order_id),
     -- the waybill first: scans come with a number and no carrier
     CONSTRAINT waybill_is_one_shipments    UNIQUE (waybill, carrier),
-    CONSTRAINT shipment_state_is_known     CHECK (state IN ('booking', 'booked', 'in_transit', 'delivered', 'failed', 'cancelled')),
+    CONSTRAINT shipment_state_is_known     CHECK (state IN ('awaited', 'booking', 'booked', 'in_transit', 'delivered', 'failed', 'cancelled')),
     CONSTRAINT only_paid_orders_are_shipped CHECK (num_nulls(paid_at, ship_to, contents, value, currency) IN (0, 5)
                                                AND (paid_at IS NOT NULL OR coalesce(carrier, waybill, refused) IS NULL)),
-    CONSTRAINT unpaid_shipment_is_cancelled CHECK (paid_at IS NOT NULL OR state = 'cancelled'),
+    CONSTRAINT unpaid_shipment_is_only_awaited CHECK (paid_at IS NOT NULL OR state IN ('awaited', 'cancelled')),
+    CONSTRAINT shipped_stock_is_deducted   CHECK (waybill IS NULL OR deducted_at IS NOT NULL),
     CONSTRAINT booked_shipment_is_whole    CHECK (num_nulls(waybill, booked_at) IN (0, 2) AND (waybill IS NULL OR carrier IS NOT NULL)),
     CONSTRAINT waybill_is_not_refused      CHECK (waybill IS NULL OR refused IS NULL),
-    CONSTRAINT moving_parcel_has_a_waybill CHECK (waybill IS NOT NULL OR (state IN ('booking', 'failed', 'cancelled')
+    CONSTRAINT moving_parcel_has_a_waybill CHECK (waybill IS NOT NULL OR (state IN ('awaited', 'booking', 'failed', 'cancelled')
                                                AND num_nulls(in_transit_at, delivered_at, failed_at) = 3)),
     CONSTRAINT delivered_parcel_says_when  CHECK (state <> 'delivered' OR delivered_at IS NOT NULL),
     CONSTRAINT failed_shipment_says_why    CHECK (state <> 'failed' OR coalesce(refused, failure) IS NOT NULL),

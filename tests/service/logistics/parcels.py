@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from shared.events.orders import OrderPaid
+from shared.events.stock import StockDeducted
 from tests.builders import a_customer, a_paid_order, an_address
-from tests.service.house import Client
+from tests.service.house import Bus, Client
 
 ABROAD = {"country": "DE", "city": "Berlin", "line1": "Unter den Linden 1"}
 
@@ -22,6 +23,12 @@ def an_order_at_home(order_id: str, phone: str | None = None) -> OrderPaid:
 def an_order_abroad(order_id: str, postcode: str = "10115", phone: str | None = None) -> OrderPaid:
     """Goes with DHL; the postcode chooses what DHL does."""
     return a_paid_order(order_id=order_id, customer=a_customer(phone=phone), ship_to=an_address(**ABROAD, postcode=postcode))
+
+
+async def paid(bus: Bus, *orders: OrderPaid, id: str | None = None) -> tuple[str, str]:
+    """The orders are paid and their pieces have left the books; the ids of the last of these events."""
+    deducted = [StockDeducted(order_id=order.order_id, allocations=()) for order in orders]
+    return await bus.publish(*orders, id=id), await bus.publish(*deducted, source="/orderbus/inventory")
 
 
 def a_phone() -> str:

@@ -18,7 +18,7 @@ from tests.service.logistics.parcels import an_order_abroad
 def a_parcel(carrier: str, postcode: str = "10115", **facts: Any) -> Shipment:
     id: UUID = uuid_utils.compat.uuid7()
     blank = Shipment(id, id.hex, serial=int.from_bytes(id.bytes[-4:]), **facts)
-    return shipping.pay(blank, an_order_abroad(id.hex, postcode), carrier, now())
+    return shipping.pay(shipping.deduct(blank, now()), an_order_abroad(id.hex, postcode), carrier, now())
 
 
 def booked(parcel: Shipment, answer: shipping.Answer) -> Shipment:

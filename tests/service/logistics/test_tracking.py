@@ -19,7 +19,7 @@ from shared.events.shipments import (
     TrackingPushed,
 )
 from tests.service.house import Bus, Client
-from tests.service.logistics.parcels import an_order_abroad, an_order_at_home, at_dhl, becomes, of_order
+from tests.service.logistics.parcels import an_order_abroad, an_order_at_home, at_dhl, becomes, of_order, paid
 
 NOW = datetime.now(UTC)
 
@@ -49,7 +49,7 @@ async def post(logistics: Client, body: bytes, headers: dict[str, str] | None = 
 
 async def a_shipped_order(bus: Bus, order_id: str) -> str:
     """Its waybill."""
-    await bus.publish(an_order_at_home(order_id))
+    await paid(bus, an_order_at_home(order_id))
     await bus.expect(TrackingPushed, order_id=order_id)
     return (await bus.expect(ShipmentCreated, order_id=order_id)).waybill
 
@@ -131,7 +131,7 @@ async def test_a_scan_that_comes_before_the_booking_is_answered_is_not_lost(
         shipments = (await logistics.get("/api/shipments", params={"order_id": order_id})).json()["shipments"]
         return bool(shipments and await at_dhl(sandbox, shipments[0]["shipment_id"]))
 
-    await bus.publish(an_order_abroad(order_id, postcode="00408"))
+    await paid(bus, an_order_abroad(order_id, postcode="00408"))
     await becomes(dhl_has_made_it)
     shipment = await of_order(logistics, order_id)
     [waybill] = await at_dhl(sandbox, shipment["shipment_id"])

@@ -50,7 +50,7 @@ async def payment_of(payments: Client, order_id: str) -> dict[str, Any]:
 async def until(condition: Callable[[], Awaitable[bool]], timeout: float = 10) -> None:
     """Returns as soon as it is so."""
     async with asyncio.timeout(timeout):
-        while not await condition():  # noqa: ASYNC110 -- what is waited for happens in another process or database
+        while not await condition():
             await asyncio.sleep(0.02)
 
 

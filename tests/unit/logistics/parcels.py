@@ -21,7 +21,8 @@ def an_unknown_shipment() -> Shipment:
 
 
 def a_paid_shipment(carrier: str | None = "dhl", **order: Any) -> Shipment:
-    return shipping.pay(an_unknown_shipment(), a_paid_order(**order), carrier, NOON)
+    """Paid, and its pieces have left the books."""
+    return shipping.pay(shipping.deduct(an_unknown_shipment(), NOON), a_paid_order(**order), carrier, NOON)
 
 
 def a_booked_shipment(waybill: str = "1234567890", carrier: str = "dhl", **order: Any) -> Shipment:

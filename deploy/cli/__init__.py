@@ -1,0 +1,1 @@
+"""The `./orderbus` command line, one module a command group."""

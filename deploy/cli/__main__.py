@@ -1,0 +1,29 @@
+"""Orderbus: order fulfilment that runs itself."""
+
+from importlib import import_module
+
+import typer
+
+#: Where each command lives, in the sequence in which `--help` shows them. A module's `app` holds its commands; those
+#: of a module without a name of its own stand at the top. What a command needs it imports when it runs, not before:
+#: `--help` is to be quick.
+COMMANDS: dict[str, str | None] = {
+    "demo": None,
+    "stack": None,  # up, down, status
+    "test": None,  # test, check
+    "audit": None,
+    "events": "events",  # publish, tail
+    "orders": "orders",  # timeline
+    "contracts": None,
+}
+
+
+def _command_line() -> typer.Typer:
+    root = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+    for module, name in COMMANDS.items():
+        root.add_typer(import_module(f"deploy.cli.{module}").app, name=name)
+    return root
+
+
+if __name__ == "__main__":
+    _command_line()(prog_name="orderbus")

@@ -1,0 +1,100 @@
+"""`orderbus orders timeline`: one order's life, across the services."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+app = typer.Typer(help="Look at orders.", no_args_is_help=True)
+
+COLOURS = {"orders": "cyan", "inventory": "yellow", "payments": "green", "logistics": "magenta"}
+"""Each service has its own, wherever its events are shown."""
+
+OURS = "/orderbus/"
+
+
+@app.callback()
+def orders() -> None:
+    """Look at orders."""
+
+
+@app.command()
+def timeline(
+    order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's own JSON.")] = False,
+) -> None:
+    """Show what every service said of an order, the milliseconds between, and what led to what."""
+    from deploy.demo.paper import paper
+
+    told = fetched(order_id)
+    if as_json:
+        typer.echo(json.dumps(told, ensure_ascii=False))
+        return
+    console = paper()
+    console.print(table(told, is_plain=not console.is_terminal))
+
+
+def fetched(order_id: str) -> dict[str, Any]:
+    """The timeline from the orders API; ends the command with a message when there is none."""
+    from urllib.parse import quote
+
+    import httpx
+
+    from deploy.cli.addresses import stack
+
+    found = stack()
+    url = f"{found['services']['orders']['url']}/api/orders/{quote(order_id, safe='')}/timeline"
+    try:
+        answer = httpx.get(url, headers={"authorization": f"Bearer {found['token']}"}, timeout=10, trust_env=False)
+        told: dict[str, Any] = answer.json()
+    except (httpx.TransportError, ValueError) as error:
+        _fail(f"orders does not answer ({error!r}); ./orderbus status tells more, ./orderbus up starts it")
+    if not answer.is_success:
+        _fail(str(told.get("detail", answer.status_code)))
+    return told
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"orderbus: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def table(told: dict[str, Any], *, is_plain: bool = False) -> Table:
+    """A timeline as a person reads it: when, how long after the one before, who said what, and because of what."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    events = told["events"]
+    names = {event["id"]: event["event"] for event in events}
+    shown = Table(box=None if is_plain else box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    shown.title = None if is_plain else f"order {told['order_id']}"
+    for name in ("ms", "+ms"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for name in ("who", "said", "note", "because of"):
+        shown.add_column(name, no_wrap=name != "note", overflow="fold")
+    before = 0.0
+    for event in events:
+        who = speaker(event["source"])
+        cause = names.get(event["caused_by"] or "", "")
+        after = event["ms"] - before
+        before = event["ms"]
+        shown.add_row(
+            f"{event['ms']:.0f}",
+            f"{after:.1f}",
+            Text(who, COLOURS.get(who, "blue")),
+            Text(event["event"], "bold"),
+            Text(event["note"]),
+            Text(f"← {cause}" if cause else "", "dim"),
+        )
+    return shown
+
+
+def speaker(source: str) -> str:
+    """One of our services by its name, another system by its CloudEvents source."""
+    return source.removeprefix(OURS)

@@ -1,0 +1,100 @@
+"""up, down, status: the servers and services of this checkout, in the background."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from deploy.stack.stack import Line
+
+app = typer.Typer()
+
+STATE_COLOURS = {"running": "green", "stopped": "dim", "half-started": "yellow", "not answering": "red"}
+
+
+@app.command()
+def up(as_json: Annotated[bool, typer.Option("--json", help="Print what .orderbus/stack.json says.")] = False) -> None:
+    """Start whatever of the stack is not running; leave the rest alone."""
+    from deploy.stack import stack
+
+    with explaining_trouble():
+        found = stack.up(narrate)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        show(stack.status())
+
+
+@app.command()
+def down(erase: Annotated[bool, typer.Option("--erase", help="Remove the data too.")] = False) -> None:
+    """Stop services and servers; the data stays for the next `up`."""
+    from deploy.stack import stack
+
+    with explaining_trouble():
+        stack.down(narrate, erase=erase)
+    narrate("the stack is down, its data is erased" if erase else "the stack is down, its data is kept")
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
+    """Show each server and service: where it is and how it is. Exit code 1 unless all of them run."""
+    from dataclasses import asdict
+
+    from deploy.stack import stack
+
+    lines = stack.status()
+    if as_json:
+        print(json.dumps([asdict(line) for line in lines]))
+    else:
+        show(lines)
+    if not all(line.state.startswith("running") for line in lines):
+        raise typer.Exit(1)
+
+
+def narrate(sentence: str) -> None:
+    """Tell a person what is going on, apart from what a program reads on the standard output."""
+    print(f"orderbus: {sentence}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def explaining_trouble() -> Iterator[None]:
+    """What keeps the stack from running is told in words, not as a traceback."""
+    from deploy.stack.state import StackError
+
+    try:
+        yield
+    except StackError as error:
+        narrate(str(error))
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        narrate("interrupted: what this command had started is stopped")
+        raise typer.Exit(130) from error
+
+
+def show(lines: list["Line"]) -> None:
+    """A table on a terminal, plain columns elsewhere; passwords stay out of both."""
+    if not sys.stdout.isatty():
+        for line in lines:
+            print(f"{line.name:<10} {line.state:<14} {line.pid or '-':<8} {without_password(line.url)}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "state", "pid", "address", box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for line in lines:
+        colour = STATE_COLOURS.get(line.state.partition(" (")[0], "red")
+        state = f"[{colour}]{line.state}[/]"
+        table.add_row(line.name, state, str(line.pid or ""), without_password(line.url))
+    Console().print(table)
+
+
+def without_password(url: str | None) -> str:
+    """The address as it may be shown on a screen; .orderbus/stack.json has the whole."""
+    if url is None:
+        return "-"
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,0 +1,82 @@
+"""The local issuer of bearer tokens: its key, what the services check tokens with, and one token with every scope.
+
+As a program (`python -m deploy.stack.keys FOLDER`) it makes them in a folder: containers share it as a volume.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from deploy.stack.state import write_private
+
+ISSUER = "orderbus-local"
+AUDIENCE = "orderbus"
+SCOPES = (
+    "orders:read",
+    "orders:write",
+    "products:write",
+    "stock:write",
+    "events:publish",
+    "shipments:read",
+    "payments:read",
+    "ops:read",
+    "ops:dead-letters",
+)
+LIFETIME = timedelta(days=30)
+RENEWED_BEFORE = timedelta(days=1)
+
+_KEY, _JWKS, _TOKEN = "private.json", "jwks.json", "token"
+
+
+def jwks_path(keys: Path) -> Path:
+    """The public half: all that a service needs."""
+    return keys / _JWKS
+
+
+def keep(keys: Path, now: datetime) -> str:
+    """A token that is good for a day at least; key and token are made when missing and kept otherwise."""
+    from joserfc import jwt
+    from joserfc.jwk import ECKey
+
+    if (keys / _KEY).exists():
+        key = ECKey.import_key(json.loads((keys / _KEY).read_text()))
+    else:
+        key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
+        write_private(keys / _KEY, json.dumps(key.as_dict(private=True)))
+    if not jwks_path(keys).exists():
+        write_private(jwks_path(keys), json.dumps({"keys": [key.as_dict(private=False)]}))
+
+    known = keys / _TOKEN
+    if known.exists() and _is_good(known.read_text(), key, now):
+        return known.read_text()
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "local",
+        "iat": int(now.timestamp()),
+        "exp": int((now + LIFETIME).timestamp()),
+        "scope": " ".join(SCOPES),
+    }
+    token = jwt.encode({"alg": "ES256", "kid": key.kid, "typ": "JWT"}, claims, key)
+    write_private(known, token)
+    return token
+
+
+def _is_good(token: str, key: object, now: datetime) -> bool:
+    """Signed by this key, with today's scopes, and valid for long enough."""
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jwk import ECKey
+
+    assert isinstance(key, ECKey)
+    try:
+        claims = jwt.decode(token, key, algorithms=["ES256"]).claims
+    except (JoseError, ValueError):
+        return False
+    left = claims["exp"] - now.timestamp()
+    return bool(left > RENEWED_BEFORE.total_seconds() and claims["scope"] == " ".join(SCOPES))
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]), datetime.now(UTC))

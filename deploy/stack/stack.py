@@ -1,0 +1,123 @@
+"""The whole stack of this checkout: three servers, the sandbox and four services."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from deploy.stack import credentials, keys, ports, processes, servers, services, waiting
+from deploy.stack.servers import Servers
+from deploy.stack.state import Say, StackError, StackFolder, checkout_folder, locked, silent
+from deploy.stack.undoing import all_or_nothing
+
+FILE = "stack.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One part of the stack, as `status` shows it."""
+
+    name: str
+    state: str
+    url: str | None
+    pid: int | None
+
+
+def up(say: Say = silent, folder: StackFolder | None = None) -> dict[str, Any]:
+    """Start what does not run and leave the rest alone; gives what `stack.json` says of it.
+
+    Interrupted or failing, it stops what it had started itself. Not to be called from within an event loop.
+    """
+    folder = folder or checkout_folder()
+    with locked(folder, say), all_or_nothing(folder, partial(_stop, patience=servers.UNDOING_PATIENCE)):
+        secrets = credentials.keep(folder)
+        token = keys.keep(folder.room("keys"), datetime.now(UTC))
+        found = servers.bring_up(folder, say)
+        _prepare(found, secrets.role_passwords)
+        chosen = services.start_services(folder, found, secrets, say)
+        stack = _describe(folder, found, chosen, token)
+        folder.write(FILE, stack)
+    return stack
+
+
+def down(say: Say = silent, *, erase: bool = False, folder: StackFolder | None = None) -> None:
+    """Stop all that `up` started, services first; the data stays for the next `up` unless it is to be erased."""
+    folder = folder or checkout_folder()
+    with locked(folder, say):
+        folder.forget(FILE)
+        ending = [pid for pids in processes.marked(folder).values() for pid in pids]
+        _stop(folder, services.ROLES)
+        servers.take_down(folder, erase=erase)
+        # Whatever carries our mark under a role of another version of this program.
+        processes.stop(folder, processes.roles(folder))
+        # Whoever lists processes sees a dead one until init has taken note of it, which some do once a second only.
+        waiting.until(lambda: not any(processes.is_listed(pid) for pid in ending), 3)
+
+
+def status(folder: StackFolder | None = None) -> list[Line]:
+    """Each server, the sandbox and each service: where it is and how it is."""
+    folder = folder or checkout_folder()
+    stack = folder.read(FILE)
+    parts = {name: stack.get(name) for name in ("postgres", "rabbitmq", "redis", "sandbox")}
+    parts |= {name: stack.get("services", {}).get(name) for name in credentials.SERVICES}
+    return [_line(folder, name, part) for name, part in parts.items()]
+
+
+def _line(folder: StackFolder, name: str, part: dict[str, Any] | None) -> Line:
+    process = processes.recorded(folder, name)
+    if part is None:
+        return Line(name, "half-started" if process else "stopped", None, process.pid if process else None)
+    url = str(part["url"])
+    if name in servers.SERVERS:
+        works, is_elsewhere = _answers(name, url), part["pid"] is None
+    else:
+        works, is_elsewhere = services.is_ready(folder.read(ports.FILE)[name]), False
+    if works:
+        return Line(name, "running (named by URL)" if is_elsewhere else "running", url, part["pid"])
+    return Line(name, "not answering" if process or is_elsewhere else "stopped", url, process.pid if process else None)
+
+
+def _answers(name: str, url: str) -> bool:
+    try:
+        return servers.SERVERS[name].answers(url)
+    except StackError:
+        return False
+
+
+def _prepare(found: Servers, role_passwords: dict[str, str]) -> None:
+    from deploy.prepare import prepare
+
+    asyncio.run(prepare(found.postgres.superuser_url, found.rabbitmq.url, role_passwords))
+
+
+def _stop(folder: StackFolder, roles: Iterable[str], patience: float = 20) -> None:
+    """Services first, then the sandbox that they call, then the servers under them all."""
+    wanted = set(roles)
+    processes.stop(folder, [role for role in credentials.SERVICES if role in wanted])
+    processes.stop(folder, [services.SANDBOX] if services.SANDBOX in wanted else [])
+    servers.stop_roles(folder, wanted - set(services.ROLES), patience)
+
+
+def _describe(folder: StackFolder, found: Servers, chosen: dict[str, int], token: str) -> dict[str, Any]:
+    def running(role: str) -> dict[str, Any]:
+        process = processes.recorded(folder, role)
+        return {"url": services.address(chosen, role), "pid": process.pid if process else None}
+
+    return {
+        "postgres": {
+            "url": found.postgres.url,
+            "superuser_url": found.postgres.superuser_url,
+            "pid": found.postgres.pid,
+        },
+        "rabbitmq": {
+            "url": found.rabbitmq.url,
+            "management_url": found.rabbitmq.management_url,
+            "pid": found.rabbitmq.pid,
+        },
+        "redis": {"url": found.redis.url, "pid": found.redis.pid},
+        "services": {service: running(service) for service in credentials.SERVICES},
+        "sandbox": running(services.SANDBOX),
+        "token": token,
+    }

@@ -1,0 +1,54 @@
+"""What is begun is finished or undone."""
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+
+from deploy.stack import processes
+from deploy.stack.state import StackFolder
+
+
+@contextmanager
+def all_or_nothing(folder: StackFolder, stop: Callable[[StackFolder, set[str]], None]) -> Iterator[None]:
+    """When the block fails or is interrupted, stop what it has started and leave what ran before it."""
+    before = processes.roles(folder)
+    try:
+        with _ended_like_interrupted():
+            yield
+    except BaseException:
+        with _uninterrupted():
+            stop(folder, processes.roles(folder) - before)
+        raise
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """A polite end, or a closed terminal, is to leave no more behind than Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with _handling({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
+        yield
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """An impatient second Ctrl-C does not cut the cleaning short."""
+    ignored = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)
+    with _handling(ignored):
+        yield
+
+
+@contextmanager
+def _handling(handlers: Mapping[signal.Signals, Callable[..., None] | signal.Handlers]) -> Iterator[None]:
+    if current_thread() is not main_thread():  # Python handles signals in the main thread only
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
