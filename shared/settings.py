@@ -22,7 +22,7 @@ class _FileSource(EnvSettingsSource):
 class Settings(BaseSettings):
     """What every service is told from outside. A service with settings of its own extends it."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     postgres_url: SecretStr = Field(
         description="The service's own role and database: postgresql://role:password@host:port/database."

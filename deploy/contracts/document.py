@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from pydantic_core import to_json
+
 from deploy.contracts.schemas import file_of
 from deploy.services import SERVICES
 from shared import asyncapi
@@ -90,13 +92,21 @@ def _settings(settings: type[Settings], known: Collection[str]) -> list[str]:
     rows = ["| variable | default | what it is |", "| --- | --- | --- |"]
     for name, field in settings.model_fields.items():
         if name not in known:
-            default = "must be set" if field.is_required() else f"`{_shown(field.default)}`"
+            default = "must be set" if field.is_required() else _shown(field.default)
             rows.append(f"| `ORDERBUS_{name.upper()}` | {default} | {field.description} |")
     return rows
 
 
 def _shown(default: object) -> str:
-    return str(default) if not isinstance(default, timedelta) else f"{default.total_seconds():g} s"
+    match default:
+        case None | "":
+            return ""
+        case timedelta():
+            return f"{default.total_seconds():g}"
+        case str():
+            return f"`{default}`"
+        case _:
+            return f"`{to_json(default, exclude_none=True).decode()}`"
 
 
 def _section(event: type[Event]) -> str:

@@ -3,7 +3,6 @@
 from functools import cache
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import SettingsConfigDict
 
 from services.logistics import standard_webhooks
 from services.logistics.routing import CarrierName, Rule
@@ -23,8 +22,6 @@ SHIPPER = Address(
 
 class LogisticsSettings(Settings):
     """What logistics is told from outside."""
-
-    model_config = SettingsConfigDict(hide_input_in_errors=True)  # a mistyped secret is not for the log
 
     routes: tuple[Rule, ...] = Field(
         (Rule(country="CN", carrier=CarrierName.OWN_FLEET), Rule(carrier=CarrierName.DHL)),
