@@ -29,12 +29,13 @@ class PartnerRefused(Exception):
 
 
 class Partner:
-    """One partner's HTTP API. `in_flight` bounds the calls under way at a time."""
+    """One partner's HTTP API. `timeout` bounds a whole call, in seconds; `in_flight` the calls under way at a time."""
 
     def __init__(
         self, name: str, base_url: str, *, timeout: float = 10, in_flight: int = 64, auth: Any = None, headers: Any = None
     ) -> None:
         self.name = name
+        self._timeout = timeout
         self._slots = asyncio.Semaphore(in_flight)
         self._client = httpx.AsyncClient(
             base_url=base_url,
@@ -49,10 +50,11 @@ class Partner:
         """The partner's JSON answer. Raises PartnerRefused, PartnerUnavailable, or PartnerUnknown when none came."""
         started, outcome = time.perf_counter(), "unknown"
         try:
-            async with self._slots:
+            # httpx bounds each step; a claim's lease needs the whole call bounded, the wait for a slot included
+            async with asyncio.timeout(self._timeout), self._slots:
                 response = await self._client.request(method, path, **request)
             outcome = f"{response.status_code // 100}xx"
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise PartnerUnknown(f"{self.name}: {type(error).__name__}") from error
         finally:
             metrics.partner_seconds.labels(self.name, outcome).observe(time.perf_counter() - started)

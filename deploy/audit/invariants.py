@@ -66,6 +66,8 @@ PARCELS = [
         SELECT format('the shopper of order %s was told %s times', o.id, count(t.event_id))
           FROM settled o LEFT JOIN orders.timeline t ON t.order_id = o.id AND t.type = 'tracking.pushed'
          WHERE o.status IN ('shipped', 'delivered', 'completed')
+           AND NOT EXISTS (SELECT FROM logistics.errand e JOIN logistics.shipment s USING (shipment_id)
+                            WHERE s.order_id = o.id AND e.kind = 'notify' AND e.next_attempt_at IS NOT NULL)
          GROUP BY o.id HAVING count(t.event_id) <> 1
         """,
     ),
@@ -197,6 +199,25 @@ PROGRESS = [
          WHERE o.status = 'placed'
            AND (r.state IS NULL OR r.state NOT IN ('reserved', 'expired') OR p.state IS NULL OR p.ending IS NOT NULL
                 OR p.state = 'waiting')
+        """,
+    ),
+    Invariant(
+        "partners_are_asked_in_time",
+        "whatever a partner must be asked for is asked within a minute of its time",
+        """
+        SELECT (SELECT count(*) FROM payments.payment WHERE due_at IS NOT NULL)
+             + (SELECT count(*) FROM payments.refund WHERE due_at IS NOT NULL)
+             + (SELECT count(*) FROM logistics.errand WHERE next_attempt_at IS NOT NULL)
+        """,
+        """
+        SELECT format('payment of order %s: %s was due at %s', order_id, errand, due_at) FROM payments.payment
+         WHERE due_at < now() - interval '1 minute'
+        UNION ALL
+        SELECT format('refund %s of order %s was due at %s', id, order_id, due_at) FROM payments.refund
+         WHERE due_at < now() - interval '1 minute'
+        UNION ALL
+        SELECT format('shipment %s: %s was due at %s', shipment_id, kind, next_attempt_at) FROM logistics.errand
+         WHERE next_attempt_at < now() - interval '1 minute'
         """,
     ),
     Invariant(

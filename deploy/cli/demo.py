@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from rich.console import Console
 
     from deploy.demo.outcome import Outcome
@@ -111,8 +113,14 @@ def _take_down(console: Console) -> None:
 @contextmanager
 def _ended_like_interrupted() -> Iterator[None]:
     """A polite end, or a closed terminal, leaves no more behind than Ctrl-C does."""
-    ends = (signal.SIGTERM, signal.SIGHUP)
-    before = [(number, signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))) for number in ends]
+
+    def interrupt(_: int, frame: FrameType | None) -> None:
+        ctrl_c = signal.getsignal(signal.SIGINT)  # asyncio has one of its own, which ends what is under way in order
+        if not callable(ctrl_c):
+            raise KeyboardInterrupt
+        ctrl_c(signal.SIGINT, frame)
+
+    before = [(number, signal.signal(number, interrupt)) for number in (signal.SIGTERM, signal.SIGHUP)]
     try:
         yield
     finally:

@@ -15,8 +15,8 @@ SHIPPER = Address(
     country="CN",
     province="浙江省",
     city="杭州市",
-    line1="余杭区文一西路 969 号",
-    postcode="311121",
+    line1="一号仓库",
+    postcode="310000",
 )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import uuid_utils.compat
 from pydantic import TypeAdapter
 
+from services.logistics.settings import settings
 from services.logistics.shipping import Kind, Shipment
 from services.logistics.tracking import Scan, Status
 from shared import telemetry
@@ -16,8 +17,8 @@ from shared.database import Row, Tx
 from shared.events import Envelope
 from shared.events.fields import Address
 
-LEASE = timedelta(seconds=60)
-"""Longer than any call may take: a question, a booking, and the wait for a free connection."""
+LEASE_IN_CALLS = 4
+"""A claim is somebody's for so many of a partner's time-outs: no claim makes more than two calls, each of them bounded."""
 
 _FACTS = tuple(field.name for field in fields(Shipment))
 _COLUMNS = ", ".join(_FACTS)  # all that is ever put into a statement's text
@@ -136,7 +137,7 @@ async def claim(tx: Tx, kind: Kind, limit: int) -> list[Errand]:
         kind,
         tx.now,
         limit,
-        LEASE,
+        LEASE_IN_CALLS * timedelta(seconds=settings().partner_timeout),
     )
     return [Errand(shipment_of(row), kind, row["attempts"], _read(row["cause"])) for row in rows]
 

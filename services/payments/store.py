@@ -12,12 +12,13 @@ from services.payments.charging import Ending, Payment
 from services.payments.facts import Placed
 from services.payments.ledger import Entry
 from services.payments.refunds import Owed, Refund, Told
+from services.payments.settings import settings
 from shared.database import Row, Tx
 from shared.events import Envelope
 from shared.money import Money
 
-LEASE = timedelta(seconds=60)
-"""Who has claimed a row and not come back for so long is taken to be dead; a call's own time-out is far shorter."""
+LEASE_IN_CALLS = 4
+"""A claim is somebody's for so many of a partner's time-outs: no claim makes more than two calls, each of them bounded."""
 
 
 async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Payment]:
@@ -69,7 +70,7 @@ async def claim_charges(tx: Tx, limit: int) -> list[Payment]:
         """,
         tx.now,
         limit,
-        LEASE,
+        LEASE_IN_CALLS * timedelta(seconds=settings().partner_timeout),
     )
     return [payment_of(row) for row in rows]
 
@@ -125,7 +126,7 @@ async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
         """,
         tx.now,
         limit,
-        LEASE,
+        LEASE_IN_CALLS * timedelta(seconds=settings().partner_timeout),
     )
     return [Owed(_refund_of(row["refund"]), payment_of(row["payment"])) for row in rows]
 

@@ -38,6 +38,10 @@ BREAKS = {
     "nothing_is_stuck": """
         DELETE FROM payments.payment WHERE order_id = (SELECT min(id) FROM orders.orders WHERE status = 'placed')
     """,
+    "partners_are_asked_in_time": f"""
+        UPDATE logistics.errand SET next_attempt_at = now() - interval '1 hour'
+         WHERE kind = 'notify' AND shipment_id = (SELECT shipment_id FROM logistics.shipment WHERE order_id = {ORDER})
+    """,
     "outbox_is_published": """
         INSERT INTO payments.outbox VALUES (gen_random_uuid(), 'payment.failed', '', now() - interval '1 hour')
     """,

@@ -29,6 +29,7 @@ async def test_a_service_killed_under_load_and_brought_back_loses_no_order(
 
     for id in ids:
         await shop.until(id, "shipped")
+        await shop.pushed(id)
     assert await shop.stock(sku) == 1000 - len(ids)
     report = await audit(shop.addresses["postgres"]["superuser_url"])
     assert report.ok, [check.violations for check in report.checks if not check.ok]
