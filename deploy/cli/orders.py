@@ -65,7 +65,8 @@ def _fail(message: str) -> NoReturn:
 
 
 def table(told: dict[str, Any], *, is_plain: bool = False) -> Table:
-    """A timeline as a person reads it: when, how long after the one before, who said what, and because of what."""
+    """A timeline as a person reads it: when, how long after the one before, who said what, and because of what. Time
+    begins with our own services: another system's event may have been waiting for long, or its clock be wrong."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -78,21 +79,29 @@ def table(told: dict[str, Any], *, is_plain: bool = False) -> Table:
         shown.add_column(name, justify="right", no_wrap=True)
     for name in ("who", "said", "note", "because of"):
         shown.add_column(name, no_wrap=name != "note", overflow="fold")
-    before = 0.0
+    start = next((event["ms"] for event in events if event["source"].startswith(OURS)), 0.0)
+    before: float | None = None
     for event in events:
         who = speaker(event["source"])
         cause = names.get(event["caused_by"] or "", "")
-        after = event["ms"] - before
-        before = event["ms"]
         shown.add_row(
-            f"{event['ms']:.0f}",
-            f"{after:.1f}",
+            span(event["ms"] - start),
+            "" if before is None else span(event["ms"] - before, decimals=1),
             Text(who, COLOURS.get(who, "blue")),
             Text(event["event"], "bold"),
             Text(event["note"]),
             Text(f"← {cause}" if cause else "", "dim"),
         )
+        before = event["ms"]
     return shown
+
+
+def span(ms: float, decimals: int = 0) -> str:
+    """Milliseconds as they are read: 7, 1593, and from a minute on 14.4 h."""
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000)):
+        if abs(ms) >= size:
+            return f"{ms / size:.1f} {unit}"
+    return f"{ms:.{decimals}f}"
 
 
 def speaker(source: str) -> str:

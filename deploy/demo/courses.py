@@ -23,6 +23,9 @@ SAYS = {
 FINAL = ("order.cancelled", "order.completed")
 """After these nothing follows, whatever was expected."""
 
+RESTING = (*FINAL, "order.held", "tracking.pushed")
+"""After these nothing follows unless somebody does something."""
+
 REFUNDED_PART = 1000
 """Minor units; less than anything costs."""
 
@@ -78,7 +81,7 @@ class Guide:
         assert order_id is not None, "it has been handed in"
         try:
             await self._do(story.then, order_id)
-            await self._watch.hear(order_id, SAYS[story.ending], *FINAL)
+            await self._watch.hear(order_id, SAYS[story.ending], *(RESTING if story.then is Then.NOTHING else FINAL))
         except Trouble as trouble:
             course.trouble = str(trouble)
         else:
@@ -89,14 +92,14 @@ class Guide:
             case Then.NOTHING:
                 pass
             case Then.CANCEL:
-                await self._watch.hear(order_id, "payment.action_required", *FINAL)
+                await self._watch.hear(order_id, "payment.action_required", *RESTING)
                 await self._tell(order_id, "cancel", {"reason": "changed my mind"})
             case Then.CALL_OFF:
-                await self._watch.hear(order_id, "order.held", *FINAL)
+                await self._watch.hear(order_id, *RESTING)
                 await self._tell(order_id, "cancel", {"reason": "nobody delivers there"})
                 await self._watch.hear(order_id, "payment.refunded")
             case Then.RELEASE:
-                await self._watch.hear(order_id, "order.held", *FINAL)
+                await self._watch.hear(order_id, *RESTING)
                 await self._tell(order_id, "release")
             case Then.REFUND_PART | Then.REFUND_ALL:
                 await self._until_shipped(order_id)
@@ -114,7 +117,7 @@ class Guide:
 
     async def _until_shipped(self, order_id: str) -> None:
         """Orders itself knows that the parcel has left: the bus may have told us sooner."""
-        await self._watch.hear(order_id, "tracking.pushed", *FINAL)
+        await self._watch.hear(order_id, *RESTING)
         while True:
             order = (await ask(self._shop.orders, "GET", f"/api/orders/{order_id}")).json()
             if order["shipment"] or order["cancelled_because"]:
@@ -123,7 +126,7 @@ class Guide:
 
     async def _scan(self, order_id: str, status: str, told_by: str) -> None:
         """The carrier's scanner, played by the sandbox."""
-        await self._watch.hear(order_id, "tracking.pushed", *FINAL)
+        await self._watch.hear(order_id, *RESTING)
         created = self._watch.said(order_id, "shipment.created")
         if not created or not isinstance(created[0], ShipmentCreated):
             raise Trouble(f"order {order_id} has no waybill to scan: {self._watch.last(order_id)}")

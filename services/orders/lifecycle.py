@@ -45,7 +45,7 @@ class Fact(BaseModel):
 
 
 class Hold(Fact):
-    """Why a person must look, and since when. A release answers every hold before it."""
+    """Why a person must look, and since when by the clock of who said so."""
 
     reason: str
     at: datetime
@@ -83,6 +83,7 @@ class Order(Fact):
     placed_at: datetime | None = None
     intercepted: bool = False
     holds: tuple[Hold, ...] = ()
+    answered: tuple[Hold, ...] = ()
     released_at: datetime | None = None
     released_by: str | None = None
     reserved: bool = False
@@ -105,8 +106,8 @@ class Order(Fact):
 
     @property
     def open_holds(self) -> tuple[Hold, ...]:
-        """The holds no person has answered yet."""
-        return tuple(hold for hold in self.holds if self.released_at is None or hold.at > self.released_at)
+        """The holds no person has answered yet. Times are not compared: services' clocks differ."""
+        return tuple(hold for hold in self.holds if hold not in self.answered)
 
     @property
     def cancel_reason(self) -> str | None:
@@ -204,7 +205,7 @@ def release(order: Order, by: str, now: datetime) -> Order:
     """A person sends a held order on its way again."""
     if order.status is not Status.HELD:
         raise Conflict(f"order {order.id} is {order.status}, not held: there is nothing to release", order_status=order.status)
-    return order.but(released_at=now, released_by=by)
+    return order.but(answered=order.holds, released_at=now, released_by=by)
 
 
 def refund(order: Order, refund_id: str, amount: int | None, reason: str) -> Order:

@@ -12,7 +12,14 @@ from services.orders.learning import NotTheirsToSay, learn
 from services.orders.lifecycle import Order, Status
 from shared.events import Envelope, Event, received
 from shared.events.orders import OrderCancelled, OrderCompleted, OrderHeld, OrderPaid, OrderPlaced, OrderReleased, RefundRequested
-from shared.events.payments import PaymentCaptured, PaymentFailed, PaymentRefunded, PaymentReviewRequired, RefundFailed
+from shared.events.payments import (
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentReviewRequired,
+    PaymentVoided,
+    RefundFailed,
+)
 from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentFailed, TrackingPushed
 from shared.events.stock import StockRejected, StockReserved
 from shared.money import Money
@@ -75,6 +82,10 @@ def test_less_than_the_total_does_not_pay_an_order() -> None:
     assert after.status is Status.PLACED
 
 
+def test_money_alone_does_not_pay_an_order_whose_stock_is_not_set_aside() -> None:
+    assert an_order(captured()).status is Status.PLACED
+
+
 def test_a_payment_that_arrives_after_cancellation_is_refunded_in_full() -> None:
     cancelled = lifecycle.cancel(an_order(reserved()), "changed my mind", NOW)
 
@@ -97,6 +108,21 @@ def test_cancelling_a_paid_order_cancels_it_and_gives_the_money_back() -> None:
 def test_an_order_whose_parcel_has_left_cannot_be_cancelled() -> None:
     with pytest.raises(Conflict, match="too late"):
         lifecycle.cancel(an_order(reserved(), captured(), shipped()), "late", NOW)
+
+
+def test_a_parcel_that_could_not_be_handed_over_is_too_late_to_cancel() -> None:
+    undelivered = heard(ShipmentFailed(order_id="T-1", shipment_id="s", reason="nobody at home"))
+
+    with pytest.raises(Conflict, match="too late"):
+        lifecycle.cancel(an_order(reserved(), captured(), shipped(), undelivered), "late", NOW)
+
+
+def test_an_order_whose_charge_was_called_off_is_cancelled() -> None:
+    before = an_order(reserved())
+
+    after = learn(before, heard(PaymentVoided(order_id="T-1", payment_id="p", reason="reservation_expired")))
+
+    assert lifecycle.follows(before, after) == [OrderCancelled(order_id="T-1", reason="reservation_expired")]
 
 
 def test_cancelling_twice_is_cancelling_once() -> None:
@@ -147,6 +173,13 @@ def test_an_order_held_again_after_its_release_is_held() -> None:
     later = heard(ShipmentFailed(order_id="T-1", shipment_id="s", reason="no carrier"), at=NOW + timedelta(hours=1))
 
     assert learn(released, later).status is Status.HELD
+
+
+def test_a_release_answers_what_was_known_even_if_the_clock_of_who_said_it_is_ahead() -> None:
+    review = PaymentReviewRequired(order_id="T-1", payment_id="p", reasons=("amount",))
+    held = an_order(reserved(), heard(review, at=NOW + timedelta(hours=1)))
+
+    assert lifecycle.release(held, "a", NOW).status is Status.PLACED
 
 
 def test_only_a_held_order_can_be_released() -> None:

@@ -67,7 +67,16 @@ def test_a_clean_paid_order_raises_no_suspicion() -> None:
     assert interception.suspicions_of_paid(a_paid_order(), {"HP-1001"}, 1000) == []
 
 
-def test_a_paid_order_with_a_wrong_total_or_an_unknown_article_is_suspicious() -> None:
-    found = interception.suspicions_of_paid(a_paid_order(total=1), set(), 1000)
+@pytest.mark.parametrize("total", [1, 29901])
+def test_a_paid_order_with_a_wrong_total_or_an_unknown_article_is_suspicious(total: int) -> None:
+    found = interception.suspicions_of_paid(a_paid_order(total=total), set(), 1000)
 
-    assert found == ["its total of 1 is not the sum of its lines, 29900", "unknown SKU: HP-1001"]
+    assert found == [f"its total of {total} is not the sum of its lines, 29900", "unknown SKU: HP-1001"]
+
+
+def test_an_order_paid_elsewhere_keeps_the_shops_prices_and_says_who_has_the_money() -> None:
+    placed = placing.collected(a_paid_order(total=1), "/shops/a")
+
+    assert (placed.source, placed.collected_by) == ("/shops/a", "/shops/a")
+    assert placed.total == Money(amount=1, currency="CNY")
+    assert placed.receipt == a_paid_order().payment
