@@ -83,6 +83,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
     """Everything that runs beside the HTTP server. Stops in the opposite order: first nothing more comes in, then what
     is in hand is finished, then what was announced is published."""
     async with AsyncExitStack() as stack:
+        stack.callback(telemetry.flush)
         pool = await database.connect(settings, service.name)
         stack.push_async_callback(_close, pool)
         publisher = Publisher(settings, service.name, await _subscribed_types(pool))

@@ -23,13 +23,14 @@ from shared.settings import Settings
 
 _random = random.SystemRandom()
 _spans: ContextVar[dict[str, Span] | None] = ContextVar("spans", default=None)
+_provider: TracerProvider | None = None
 _tracer: trace.Tracer | None = None
 _ratio = 0.0
 
 
 def configure(settings: Settings, service: str, exporter: SpanExporter | None = None) -> None:
     """Structured logs on standard output; spans to the collector, if there is one. `exporter` stands in for it in tests."""
-    global _tracer, _ratio
+    global _provider, _tracer, _ratio
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -43,11 +44,17 @@ def configure(settings: Settings, service: str, exporter: SpanExporter | None = 
     )
     structlog.contextvars.bind_contextvars(service=service)
     if settings.otlp_endpoint or exporter:
-        provider = TracerProvider(resource=Resource.create({"service.name": f"orderbus-{service}"}))
-        provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter(f"{settings.otlp_endpoint}/v1/traces")))
-        _tracer, _ratio = provider.get_tracer("orderbus"), settings.trace_ratio
+        _provider = TracerProvider(resource=Resource.create({"service.name": f"orderbus-{service}"}))
+        _provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter(f"{settings.otlp_endpoint}/v1/traces")))
+        _tracer, _ratio = _provider.get_tracer("orderbus"), settings.trace_ratio
     else:
-        _tracer, _ratio = None, 0.0
+        _provider, _tracer, _ratio = None, None, 0.0
+
+
+def flush() -> None:
+    """Before the process ends: send the spans that are still in hand."""
+    if _provider is not None:
+        _provider.force_flush(timeout_millis=3_000)
 
 
 def new_traceparent() -> str:

@@ -4,12 +4,15 @@ them. Given ORDERBUS_POSTGRES_URL, ORDERBUS_RABBITMQ_URL and ORDERBUS_REDIS_URL,
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from deploy.stack import docker
 from deploy.stack.servers import Servers, start_servers, stop_servers
+from tests.containers import containers
 
 FOLDER = "ORDERBUS_TEST_SERVERS"
 
@@ -28,9 +31,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Servers:
-    """Running Postgres, RabbitMQ and Redis. Not an async fixture: starting them must not happen inside an event loop."""
-    return start_servers(Path(os.environ[FOLDER]))
+def servers() -> Iterator[Servers]:
+    """Running Postgres, RabbitMQ and Redis: those named by URL, else containers, else private ones of the machine's own
+    programs. Not an async fixture: starting them must not happen inside an event loop."""
+    if "ORDERBUS_POSTGRES_URL" not in os.environ and docker.answers():
+        with containers() as found:
+            yield found
+    else:
+        yield start_servers(Path(os.environ[FOLDER]))
 
 
 @pytest.fixture

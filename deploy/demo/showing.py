@@ -81,19 +81,22 @@ class Lines:
         yield
 
     def stocked(self, stocked: Stocked) -> None:
-        self._console.print(told(stocked))
+        self._line(told(stocked))
 
     def progressed(self, progress: Progress) -> None:
         is_over = progress.ended == progress.orders
         if time.monotonic() >= self._next or is_over:
             self._next = time.monotonic() + EVERY
-            self._console.print(line(progress))
+            self._line(line(progress))
 
     def says(self, sentence: str) -> None:
-        self._console.print(sentence)
+        self._line(sentence)
 
     def keep(self) -> None:
         """Lines stay by themselves."""
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
 
 
 def told(stocked: Stocked) -> str:
