@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from deploy.demo.installation import Installation, Trouble, ask
-from deploy.demo.sending import Counter
+from deploy.demo.sending import Intake
 from deploy.demo.shoppers import Purchase
 from deploy.demo.stories import Ending, Then
 from deploy.demo.watching import Watch
@@ -51,9 +51,9 @@ class Course:
 class Guide:
     """Sees orders through. At most so many are handed in at the same time."""
 
-    def __init__(self, shop: Installation, counter: Counter, watch: Watch, at_once: int = 24) -> None:
+    def __init__(self, shop: Installation, intake: Intake, watch: Watch, at_once: int = 24) -> None:
         self._shop = shop
-        self._counter = counter
+        self._intake = intake
         self._watch = watch
         self._turn = asyncio.Semaphore(at_once)
 
@@ -72,7 +72,7 @@ class Guide:
         if first.story.taken_id:
             await self._watch.hear(first.reference, "order.placed")
         async with self._turn:
-            ids = await self._counter.hand_in([course.purchase for course in together])
+            ids = await self._intake.hand_in([course.purchase for course in together])
         for course, order_id in zip(together, ids, strict=True):
             course.order_id = order_id
 

@@ -72,7 +72,7 @@ async def _judge_one(shop: Installation, watch: Watch, books: dict[str, Charged]
         wrong = course.trouble or "orders does not know it"
         return Verdict(course, "unaccounted", _rejection(watch, course), watch.last(order_id), (wrong,))
     order = answer.json()
-    wrongs = [*_wrong_ending(course, order), *_said_twice(watch, order_id), *_wrong_money(course, order, books)]
+    wrongs = [*wrong_ending(course, order), *said_twice(watch, order_id), *wrong_money(course, order, books)]
     wrongs += [course.trouble] if course.trouble else []
     reason = "; ".join(order["held_because"]) or order["cancelled_because"] or ""
     return Verdict(course, order["status"], reason, watch.last(order_id), tuple(wrongs))
@@ -99,7 +99,8 @@ def _rejection(watch: Watch, course: Course) -> str:
     return ""
 
 
-def _wrong_ending(course: Course, order: dict[str, Any]) -> Iterable[str]:
+def wrong_ending(course: Course, order: dict[str, Any]) -> Iterable[str]:
+    """What is wrong with the order's status, its reason or its parcel."""
     story = course.purchase.story
     if order["status"] != story.ending:
         yield f"it should be {story.ending}"
@@ -112,14 +113,15 @@ def _wrong_ending(course: Course, order: dict[str, Any]) -> Iterable[str]:
         yield f"it is taken for an order of {order['source']}"
 
 
-def _said_twice(watch: Watch, order_id: str) -> Iterable[str]:
+def said_twice(watch: Watch, order_id: str) -> Iterable[str]:
+    """What was announced more often than once."""
     for type in ONCE:
         if (times := len(watch.said(order_id, type))) > 1:
             yield f"{type} was said {times} times"
 
 
-def _wrong_money(course: Course, order: dict[str, Any], books: dict[str, Charged]) -> Iterable[str]:
-    """Shops that took the money, and bills on account, are in no provider's books."""
+def wrong_money(course: Course, order: dict[str, Any], books: dict[str, Charged]) -> Iterable[str]:
+    """What is wrong with the money. Shops that took it themselves, and bills on account, are in no provider's books."""
     story, captured, refunded = course.purchase.story, order["captured"]["amount"], order["refunded"]["amount"]
     owed = {Then.REFUND_PART: REFUNDED_PART, Then.REFUND_ALL: captured, Then.CALL_OFF: captured}.get(story.then, 0)
     if refunded != owed:

@@ -40,6 +40,8 @@ def show(console: Console, outcome: Outcome, stack: Mapping[str, Any], *, goes_d
         _title(console, "Orders that did not end as they must")
         for verdict in outcome.offenders[:MOST]:
             console.print(_offence(verdict))
+        if (more := len(outcome.offenders) - MOST) > 0:
+            console.print(Text(f"… and {more} more; with --json all are named", "red"))
     _title(console, "Where to look next")
     console.print(_addresses(outcome, stack, goes_down=goes_down))
     _verdict(console, outcome)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter as Tally
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from deploy.demo.courses import Course, Guide
 from deploy.demo.installation import Installation, Stack, ask, reached
 from deploy.demo.judging import judge
 from deploy.demo.outcome import Outcome
-from deploy.demo.sending import Counter, errands
+from deploy.demo.sending import Intake, errands
 from deploy.demo.shoppers import Purchase, pieces_kept, shoppers
 from deploy.demo.stocking import Stocked, stock
 from deploy.demo.stories import Destination, Then
@@ -37,7 +37,7 @@ class Progress:
     ended: int
     events: int
     seconds: float
-    statuses: Tally[str]
+    statuses: Counter[str]
 
 
 class Viewer(Protocol):
@@ -64,7 +64,7 @@ async def run(stack: Stack, orders: int, viewer: Viewer, started: float) -> Outc
     async with reached(stack) as shop, connected(stack["rabbitmq"]["url"]) as channel, listening(channel) as watch:
         viewer.stocked(await stock(shop, pieces_kept(purchases)))
         courses = {purchase.number: Course(purchase) for purchase in purchases}
-        guide = Guide(shop, Counter(shop, channel), watch)
+        guide = Guide(shop, Intake(shop, channel), watch)
         alone = encore(purchases)
         crowd = [[courses[each.number] for each in some] for some in errands(each for each in purchases if each is not alone)]
         async with _watched(list(courses.values()), watch, viewer):
@@ -105,7 +105,7 @@ async def _watched(courses: Sequence[Course], watch: Watch, viewer: Viewer) -> A
     def tell() -> None:
         handed_in = sum(course.order_id is not None for course in courses)
         ended = sum(course.has_ended for course in courses)
-        statuses = Tally(course.status(watch) for course in courses)
+        statuses = Counter(course.status(watch) for course in courses)
         viewer.progressed(Progress(len(courses), handed_in, ended, watch.events, time.monotonic() - started, statuses))
 
     async def keep_telling() -> None:

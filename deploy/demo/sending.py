@@ -34,7 +34,7 @@ def _by_way(purchase: Purchase) -> tuple[str, int]:
     return purchase.story.way, purchase.number
 
 
-class Counter:
+class Intake:
     """Where orders are handed in."""
 
     def __init__(self, shop: Installation, channel: AbstractChannel) -> None:

@@ -136,7 +136,8 @@ def _receiver(destination: Destination, chance: random.Random) -> Person:
 
 def _with_taken_ids(purchases: Sequence[Purchase]) -> list[Purchase]:
     """The second shop's orders bear the ids of orders that the first one has sold."""
-    sold = iter([each.reference for each in purchases if each.story.way is Way.PAID and each.story.share])
+    first = [each for each in purchases if each.story.way is Way.PAID and each.story.ending is Ending.SHIPPED]
+    sold = iter([each.reference for each in first if each.story.then is Then.NOTHING])
     return [
         replace(purchase, reference=next(sold), source=OTHER_SHOP) if purchase.story.taken_id else purchase
         for purchase in purchases

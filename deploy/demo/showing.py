@@ -74,6 +74,7 @@ class Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._next = 0.0
+        self._told: tuple[object, ...] = ()
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -85,8 +86,10 @@ class Lines:
 
     def progressed(self, progress: Progress) -> None:
         is_over = progress.ended == progress.orders
-        if time.monotonic() >= self._next or is_over:
+        has_moved = (progress.handed_in, progress.ended, progress.statuses) != self._told
+        if is_over or (has_moved and time.monotonic() >= self._next):
             self._next = time.monotonic() + EVERY
+            self._told = (progress.handed_in, progress.ended, progress.statuses)
             self._line(line(progress))
 
     def says(self, sentence: str) -> None:

@@ -179,8 +179,8 @@ FEWEST = sum(story.every for story in STORIES) + sum(1 for story in STORIES if s
 
 def portions(orders: int) -> list[tuple[Story, int]]:
     """How many orders of each story a run of this size has; what rounding leaves over goes to the first."""
-    rest = orders - sum(story.every for story in STORIES)
+    rest = orders - FEWEST
     shares = sum(story.share for story in STORIES)
-    counts = {story.name: story.every or rest * story.share // shares for story in STORIES}
+    counts = {story.name: story.every or 1 + rest * story.share // shares for story in STORIES}
     counts[STORIES[0].name] += orders - sum(counts.values())
     return [(story, counts[story.name]) for story in STORIES]
