@@ -8,7 +8,10 @@ import httpx
 
 from shared import metrics
 
-_clients: "list[Partner]" = []
+_partners: "list[Partner]" = []
+
+POOL = 4
+"""Connections of one httpx client. What a request costs grows with them: 1 ms of CPU at 4, 3 ms at 32."""
 
 
 class PartnerUnknown(Exception):
@@ -36,23 +39,24 @@ class Partner:
     ) -> None:
         self.name = name
         self._timeout = timeout
-        self._slots = asyncio.Semaphore(in_flight)
-        self._client = httpx.AsyncClient(
-            base_url=base_url,
-            timeout=timeout,
-            auth=auth,
-            headers=headers,
-            limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight, keepalive_expiry=60),
-        )
-        _clients.append(self)
+        limits = httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=60)
+        self._clients = [
+            httpx.AsyncClient(base_url=base_url, timeout=timeout, auth=auth, headers=headers, limits=limits)
+            for _ in range(-(-in_flight // POOL))
+        ]
+        # a client once for each of its connections; last in, first out: the warm ones are used
+        self._free: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
+        for client in self._clients * POOL:
+            self._free.put_nowait(client)
+        _partners.append(self)
 
     async def call(self, method: str, path: str, **request: Any) -> Any:
         """The partner's JSON answer. Raises PartnerRefused, PartnerUnavailable, or PartnerUnknown when none came."""
         started, outcome = time.perf_counter(), "unknown"
         try:
-            # httpx bounds each step; a claim's lease needs the whole call bounded, the wait for a slot included
-            async with asyncio.timeout(self._timeout), self._slots:
-                response = await self._client.request(method, path, **request)
+            # httpx bounds each step; a claim's lease needs the whole call bounded, the wait for a connection included
+            async with asyncio.timeout(self._timeout):
+                response = await self._request(method, path, request)
             outcome = f"{response.status_code // 100}xx"
         except (httpx.HTTPError, TimeoutError) as error:
             raise PartnerUnknown(f"{self.name}: {type(error).__name__}") from error
@@ -68,12 +72,20 @@ class Partner:
             raise PartnerRefused(response.status_code, body)
         return body
 
+    async def _request(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
+        client = await self._free.get()
+        try:
+            return await client.request(method, path, **request)
+        finally:
+            self._free.put_nowait(client)
+
     async def close(self) -> None:
         """Close its connections."""
-        await self._client.aclose()
+        for client in self._clients:
+            await client.aclose()
 
 
 async def close() -> None:
     """Close every partner's connections; called once when the process ends."""
-    while _clients:
-        await _clients.pop().close()
+    while _partners:
+        await _partners.pop().close()

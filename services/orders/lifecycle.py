@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.events import Event
 from shared.events.fields import PaymentReceipt
@@ -98,7 +98,7 @@ class Order(Fact):
     delivered_at: datetime | None = None
     completed_at: datetime | None = None
     cancelled: Cancellation | None = None
-    refunds: dict[str, Refund] = {}
+    refunds: dict[str, Refund] = Field(default_factory=dict)  # a literal would be copied deeply for every order
 
     def but(self, **facts: Any) -> Self:
         """The order with more known of it."""

@@ -156,7 +156,8 @@ async def learn_prices(tx: Tx, products: Sequence[Product], *, on_sale: bool) ->
 
 
 async def tell(tx: Tx, entries: Sequence[tuple[Event, Envelope]]) -> None:
-    """Write what was heard and said of orders into their timelines; an event is told once."""
+    """Write what was heard and said of orders into their timelines; an event is told once. Another system's clock may
+    say anything: its events are told at the moment they are heard."""
     told = [(event, envelope) for event, envelope in entries if hasattr(event, "order_id")]
     if not told:
         return
@@ -169,7 +170,7 @@ async def tell(tx: Tx, entries: Sequence[tuple[Event, Envelope]]) -> None:
         ON CONFLICT ON CONSTRAINT an_event_is_told_once DO NOTHING
         """,
         [getattr(event, "order_id") for event, _ in told],  # noqa: B009
-        [envelope.time for _, envelope in told],
+        [envelope.time if envelope.is_ours else tx.now for _, envelope in told],
         [envelope.id for _, envelope in told],
         [envelope.type for _, envelope in told],
         [envelope.source for _, envelope in told],
