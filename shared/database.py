@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 
 from shared.events import Envelope, Event
-from shared.outbox import Outgoing, envelop, forward, write
+from shared.outgoing import Outgoing, envelop, forward, write
 from shared.settings import Settings
 
 Pool = asyncpg.Pool

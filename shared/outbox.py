@@ -1,20 +1,16 @@
-"""Outbox: what a transaction announced is written in it, published from memory after it, then removed; a sweeper
-publishes what a crash or a lost broker left. Publishing is at least once; the consumers' inbox makes it once."""
+"""Outbox: what a transaction announced, and wrote, is published from memory after it, then removed; a sweeper publishes
+what a crash or a lost broker left. Publishing is at least once; the consumers' inbox makes it once."""
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from datetime import timedelta
+from typing import Protocol
 
 import structlog
-import uuid_utils.compat
 
-from shared import codec, metrics, telemetry
-from shared.events import OURS, Envelope, Event
-
-if TYPE_CHECKING:
-    from shared.database import Pool, Tx
+from shared import codec, metrics
+from shared.database import Pool
+from shared.outgoing import Outgoing
 
 log = structlog.get_logger()
 
@@ -26,61 +22,16 @@ LEFT_BEHIND = timedelta(seconds=5)
 """A row older than this was left by a crash or a lost broker: the fast path takes milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One event on its way out, with its bytes as they go on the wire. `id` is the outbox row's."""
-
-    id: str
-    event: Event
-    envelope: Envelope
-    body: bytes
-
-
 class Publisher(Protocol):
     """Publishes with confirms; raises when the broker did not take the message, or did not say."""
 
     async def publish(self, event_type: str, body: bytes, content_type: str) -> None: ...
 
 
-def envelop(event: Event, service: str, now: datetime, cause: Envelope | None) -> Outgoing:
-    """The event with a fresh id, its service as source, and a trace that goes on from its cause."""
-    order_id = getattr(event, "order_id", None)
-    envelope = Envelope(
-        id=str(uuid_utils.compat.uuid7()),
-        source=OURS + service,
-        type=event.type,
-        subject=event.subject,
-        time=now,
-        correlation_id=order_id,
-        causation_id=cause.id if cause else None,
-        traceparent=(cause and telemetry.onward(cause)) or telemetry.new_traceparent(),
-    )
-    return Outgoing(envelope.id, event, envelope, codec.encode(event, envelope))
-
-
-def forward(event: Event, envelope: Envelope) -> Outgoing:
-    """Another system's event, under its own id and source."""
-    return Outgoing(str(uuid_utils.compat.uuid7()), event, envelope, codec.encode(event, envelope))
-
-
-async def write(tx: "Tx", outgoing: Sequence[Outgoing]) -> None:
-    """Keep what is announced in the transaction that announces it."""
-    if outgoing:
-        await tx.execute(
-            """
-            INSERT INTO outbox (id, type, body)
-            SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[])
-            """,
-            [out.id for out in outgoing],
-            [out.envelope.type for out in outgoing],
-            [out.body for out in outgoing],
-        )
-
-
 class Relay:
     """Publishes committed events. One per process; while a publish is under way the next batch gathers."""
 
-    def __init__(self, pool: "Pool", publisher: Publisher) -> None:
+    def __init__(self, pool: Pool, publisher: Publisher) -> None:
         self._pool = pool
         self._publisher = publisher
         self._waiting: list[tuple[str, str, bytes]] = []

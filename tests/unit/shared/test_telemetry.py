@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from shared import outbox, telemetry
+from shared import outgoing, telemetry
 from shared.events import Envelope
 from shared.events.orders import OrderCancelled
 from shared.settings import Settings
@@ -33,7 +33,7 @@ def an_envelope(traceparent: str | None, id: str = "1", subject: str = "T-1") ->
 
 
 def followed_by(cause: Envelope) -> Envelope:
-    return outbox.envelop(OrderCancelled(order_id=cause.subject, reason="x"), "inventory", NOW, cause).envelope
+    return outgoing.envelop(OrderCancelled(order_id=cause.subject, reason="x"), "inventory", NOW, cause).envelope
 
 
 def test_what_follows_from_an_event_is_a_child_of_the_span_that_handled_it(spans: InMemorySpanExporter) -> None:

@@ -1,0 +1,62 @@
+"""What a transaction announces, on its way out: the event in its envelope, and the row that keeps it until the broker has it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import uuid_utils.compat
+
+from shared import codec, telemetry
+from shared.events import OURS, Envelope, Event
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One event on its way out, with its bytes as they go on the wire. `id` is the outbox row's."""
+
+    id: str
+    event: Event
+    envelope: Envelope
+    body: bytes
+
+
+def envelop(event: Event, service: str, now: datetime, cause: Envelope | None) -> Outgoing:
+    """The event with a fresh id, its service as source, and a trace that goes on from its cause."""
+    order_id = getattr(event, "order_id", None)
+    envelope = Envelope(
+        id=str(uuid_utils.compat.uuid7()),
+        source=OURS + service,
+        type=event.type,
+        subject=event.subject,
+        time=now,
+        correlation_id=order_id,
+        causation_id=cause.id if cause else None,
+        traceparent=(cause and telemetry.onward(cause)) or telemetry.new_traceparent(),
+    )
+    return Outgoing(envelope.id, event, envelope, codec.encode(event, envelope))
+
+
+def forward(event: Event, envelope: Envelope) -> Outgoing:
+    """Another system's event, under its own id and source."""
+    return Outgoing(str(uuid_utils.compat.uuid7()), event, envelope, codec.encode(event, envelope))
+
+
+class Executor(Protocol):
+    """What writes: an open transaction."""
+
+    async def execute(self, query: str, *args: object) -> str: ...
+
+
+async def write(tx: Executor, outgoing: Sequence[Outgoing]) -> None:
+    """Keep what is announced in the transaction that announces it."""
+    if outgoing:
+        await tx.execute(
+            """
+            INSERT INTO outbox (id, type, body)
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[])
+            """,
+            [out.id for out in outgoing],
+            [out.envelope.type for out in outgoing],
+            [out.body for out in outgoing],
+        )
