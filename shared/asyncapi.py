@@ -4,6 +4,7 @@ FastStream's own document has one channel a queue and would show the batch envel
 """
 
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any
 
 from shared.bus import EXCHANGE
@@ -44,7 +45,7 @@ def _operation(action: str, event_type: str) -> dict[str, Any]:
 def _message(event: type[Event]) -> dict[str, Any]:
     return {
         "name": event.type,
-        "summary": (event.__doc__ or "").split("\n\n")[0].replace("\n", " "),
+        "summary": " ".join(cleandoc(event.__doc__ or "").split("\n\n")[0].split()),
         "contentType": SINGLE,
         "description": f"A CloudEvent; under load several come as one {BATCH} array. `payload` is its `data`.",
         "payload": event.model_json_schema(),
