@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 
 from deploy.stack import docker
 from deploy.stack.servers import Servers, start_servers, stop_servers
 from tests.containers import containers
+
+# a machine at work is slow, not wrong: no test asserts times
+hypothesis.settings.register_profile("no deadlines", deadline=None)
+hypothesis.settings.load_profile("no deadlines")
 
 FOLDER = "ORDERBUS_TEST_SERVERS"
 
