@@ -1,7 +1,8 @@
-"""Makes the servers ready for the services: a role and a migrated schema each, then the RabbitMQ topology.
+"""Makes the servers ready for the services: RabbitMQ's topology and a user each, then a role and a migrated schema each.
 
-`python -m deploy.prepare` reads ORDERBUS_POSTGRES_URL and ORDERBUS_RABBITMQ_URL (an administrator's) and each role's
-password from ORDERBUS_<SERVICE>_DB_PASSWORD (or …_FILE). Safe to repeat, and when several start at once.
+`python -m deploy.prepare` reads ORDERBUS_POSTGRES_URL, ORDERBUS_RABBITMQ_URL and ORDERBUS_RABBITMQ_MANAGEMENT_URL (an
+administrator's) and each service's passwords from ORDERBUS_<SERVICE>_DB_PASSWORD and ORDERBUS_<SERVICE>_BUS_PASSWORD (or
+…_FILE). Safe to repeat, and when several start at once.
 """
 
 import asyncio
@@ -14,8 +15,24 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from deploy.migrations import LOCK, migrate
-from deploy.rabbitmq import topology
+from deploy.rabbitmq import access, topology
+from deploy.rabbitmq.management import Management, ManagementError
 from deploy.services import SERVICES
+
+# What an earlier version made as whoever ran it. A table takes the sequences of its own columns along.
+_NOT_YET_THE_OWNERS = """
+    WITH schema AS (SELECT * FROM pg_namespace WHERE nspname = $1), owner AS (SELECT oid FROM pg_roles WHERE rolname = $2)
+    SELECT format('ALTER SCHEMA %I OWNER TO %I', $1::text, $2::text) AS sql
+      FROM schema WHERE nspowner <> (SELECT oid FROM owner)
+     UNION ALL
+    SELECT format('ALTER TABLE %s OWNER TO %I', pg_class.oid::regclass, $2::text)
+      FROM pg_class JOIN schema ON relnamespace = schema.oid
+     WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND relowner <> (SELECT oid FROM owner)
+       AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND relkind = 'S' AND deptype IN ('a', 'i'))
+     UNION ALL
+    SELECT format('ALTER ROUTINE %s OWNER TO %I', pg_proc.oid::regprocedure, $2::text)
+      FROM pg_proc JOIN schema ON pronamespace = schema.oid WHERE proowner <> (SELECT oid FROM owner)
+"""
 
 
 def role_name(database: str, service: str) -> str:
@@ -23,17 +40,55 @@ def role_name(database: str, service: str) -> str:
     return f"{database}_{service}"
 
 
-async def prepare(superuser_url: str, rabbitmq_url: str, role_passwords: Mapping[str, str]) -> None:
-    """Idempotent. The topology comes first: an outbox must not be relayed into nothing."""
+async def prepare(
+    superuser_url: str,
+    rabbitmq_url: str,
+    role_passwords: Mapping[str, str],
+    management_url: str | None,
+    bus_passwords: Mapping[str, str],
+) -> None:
+    """Idempotent. The topology comes first: an outbox must not be relayed into nothing. Without a management URL no user
+    is made on the bus. Raises ManagementError."""
     await topology.declare(rabbitmq_url, SERVICES.values())
+    if management_url is not None:
+        async with Management(management_url, rabbitmq_url) as broker:
+            await access.let_in(broker, SERVICES.values(), bus_passwords)
     connection = await asyncpg.connect(superuser_url, timeout=10)
     try:
+        owner = await _make_owner(connection)
         for name in SERVICES:
-            await migrate(connection, name)
+            await _migrate_as(owner, connection, name)
             await _keep_subscribed_types(connection, name)
             await _let_in(connection, name, role_passwords[name])
     finally:
         await connection.close()
+
+
+async def _make_owner(connection: asyncpg.Connection) -> str:
+    """The role that owns the schemas and runs the migrations. Nobody can log in as it."""
+    database = await connection.fetchval("SELECT current_database()")
+    owner = role_name(database, "owner")
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+        if not await connection.fetchval("SELECT TRUE FROM pg_roles WHERE rolname = $1", owner):
+            await connection.execute(f'CREATE ROLE "{owner}" NOLOGIN')
+        await connection.execute(
+            f"""
+            GRANT "{owner}" TO CURRENT_USER;
+            GRANT CREATE ON DATABASE "{database}" TO "{owner}";
+            """
+        )
+    return owner
+
+
+async def _migrate_as(owner: str, connection: asyncpg.Connection, service: str) -> None:
+    for statement in await connection.fetch(_NOT_YET_THE_OWNERS, service, owner):
+        await connection.execute(statement["sql"])
+    await connection.execute(f'SET ROLE "{owner}"')
+    try:
+        await migrate(connection, service)
+    finally:
+        await connection.execute("RESET ROLE")
 
 
 async def _keep_subscribed_types(connection: asyncpg.Connection, service: str) -> None:
@@ -67,19 +122,31 @@ async def _let_in(connection: asyncpg.Connection, service: str, password: str) -
 
 
 def _secret(name: str) -> str:
+    found = _optional_secret(name)
+    if found is None:
+        sys.exit(f"{name} (or {name}_FILE) is not set")
+    return found
+
+
+def _optional_secret(name: str) -> str | None:
     if path := os.environ.get(f"{name}_FILE"):
         return Path(path).read_text().strip()
-    if name not in os.environ:
-        sys.exit(f"{name} (or {name}_FILE) is not set")
-    return os.environ[name]
+    return os.environ.get(name)
 
 
 def main() -> None:
     """The one-shot container's command."""
-    passwords = {name: _secret(f"ORDERBUS_{name.upper()}_DB_PASSWORD") for name in SERVICES}
-    url = _secret("ORDERBUS_POSTGRES_URL")
-    asyncio.run(prepare(url, _secret("ORDERBUS_RABBITMQ_URL"), passwords))
+    url, bus_url = _secret("ORDERBUS_POSTGRES_URL"), _secret("ORDERBUS_RABBITMQ_URL")
+    management_url = _optional_secret("ORDERBUS_RABBITMQ_MANAGEMENT_URL")
+    roles = {name: _secret(f"ORDERBUS_{name.upper()}_DB_PASSWORD") for name in SERVICES}
+    users = {name: _secret(f"ORDERBUS_{name.upper()}_BUS_PASSWORD") for name in SERVICES} if management_url else {}
+    try:
+        asyncio.run(prepare(url, bus_url, roles, management_url, users))
+    except ManagementError as error:
+        sys.exit(str(error))
     print(f"prepared {urlsplit(url).path.lstrip('/')}: {', '.join(SERVICES)}")
+    if not users:
+        print("no ORDERBUS_RABBITMQ_MANAGEMENT_URL: no users were made on RabbitMQ")
 
 
 if __name__ == "__main__":

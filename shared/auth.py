@@ -1,75 +1,122 @@
-"""Bearer tokens: signed JWTs (RFC 7519, RFC 9068 in spirit) whose `scope` says what the caller may do."""
+"""Bearer tokens: signed JWTs (RFC 7519, RFC 9068 in spirit) whose `scope` says what the caller may do, and whose
+`source`, if there is one, whose orders it may do it to."""
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 from fastapi import Depends, Request
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
+from shared.jwks import KINDS, Key, Keys
 from shared.problems import Forbidden, Unauthenticated
 from shared.settings import Settings
 
-ALGORITHMS = ["ES256", "RS256"]
 MAX_TOKEN = 8192
+MAX_NAME = 256
 REMEMBERED = 1024
+LEEWAY = 30
+"""Seconds that the issuer's clock may differ from ours."""
+
+_TYPES = {None, "jwt", "at+jwt", "application/at+jwt"}
+_ALGORITHM_OF = {key_class: algorithm for algorithm, key_class in KINDS.values()}
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling, and what the token allows. `source`: the only CloudEvents source it may publish under, if set."""
+    """Who is calling, and what the token allows.
+
+    `source` binds a token to one shop: it publishes under that CloudEvents source only, and of all orders there are only
+    its own for it.
+    """
 
     subject: str
     scopes: frozenset[str]
     expires_at: int
     source: str | None = None
 
+    def may_see(self, source: str | None) -> bool:
+        """Whether an order of this source is there for the caller."""
+        return self.source is None or self.source == source
+
 
 class Authenticator:
-    """Checks tokens against a set of public keys; a token seen before is not verified again until it expires."""
+    """Checks tokens against a set of public keys; a token seen before is not verified again until it expires, or the key
+    that signed it is withdrawn."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._keys = KeySet.import_key_set(orjson.loads(Path(settings.auth_jwks).read_bytes()))
+    def __init__(self, settings: Settings, keys: Keys | None = None) -> None:
+        self._keys = keys or Keys.of(settings)
         self._claims = jwt.JWTClaimsRegistry(
+            leeway=LEEWAY,
             iss={"essential": True, "value": settings.auth_issuer},
             aud={"essential": True, "value": settings.auth_audience},
             exp={"essential": True},
             sub={"essential": True},
         )
-        self._known: dict[str, Principal] = {}
+        self._known: dict[str, tuple[Key, Principal]] = {}
 
-    def authenticate(self, authorization: str | None) -> Principal | None:
-        """Who calls; None without a token. Raises Unauthenticated for one that is not valid."""
+    async def authenticate(self, authorization: str | None) -> Principal | None:
+        """Who calls; None without a token. Raises Unauthenticated for one that is not valid, and Unavailable when it
+        cannot be told."""
         if authorization is None:
             return None
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
             raise Unauthenticated("the Authorization header should be: Bearer <token>")
-        known = self._known.get(token)
-        if known is not None and known.expires_at > time.time():
-            return known
-        principal = self._verify(token)
+        if (known := self._known.get(token)) is not None:
+            key, principal = known
+            if principal.expires_at + LEEWAY > time.time() and await self._keys.find(key.kid or "") is key:
+                return principal
+            del self._known[token]
+        key, principal = await self._verify(token)
         if len(self._known) >= REMEMBERED:
             self._known.clear()
-        self._known[token] = principal
+        self._known[token] = key, principal
         return principal
 
-    def _verify(self, token: str) -> Principal:
+    async def _verify(self, token: str) -> tuple[Key, Principal]:
         try:
-            claims: dict[str, Any] = jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims
+            header = jws.extract_compact(token.encode()).headers()
+            key = await self._key(header)
+            claims: dict[str, Any] = jwt.decode(token, key, algorithms=[_ALGORITHM_OF[type(key)]]).claims
             self._claims.validate(claims)
-        except (JoseError, ValueError) as error:
-            raise Unauthenticated(f"the bearer token is not valid: {error}") from error
-        return Principal(claims["sub"], frozenset(str(claims.get("scope", "")).split()), claims["exp"], claims.get("source"))
+        except (JoseError, ValueError, TypeError) as error:
+            # what the library says of it names claims and reasons, and nothing that is in the token
+            said = error if isinstance(error, JoseError) else "it cannot be read"
+            raise Unauthenticated(f"the bearer token is not valid: {said}") from None
+        return key, _principal(claims)
+
+    async def _key(self, header: dict[str, Any]) -> Key:
+        """The key that the token names. What it is for is the key's to say, never the token's."""
+        kid, kind = header.get("kid"), header.get("typ")
+        if not isinstance(kid, str) or not 0 < len(kid) <= MAX_NAME:
+            raise Unauthenticated("the bearer token is not valid: it names no key (kid)")
+        if "crit" in header or (kind.lower() if isinstance(kind, str) else kind) not in _TYPES:
+            raise Unauthenticated("the bearer token is not valid: it is not a plain JWT")
+        key = await self._keys.find(kid)
+        if key is None:
+            raise Unauthenticated("the bearer token is not valid: its key is not known here")
+        if header.get("alg") != _ALGORITHM_OF[type(key)]:
+            raise Unauthenticated("the bearer token is not valid: its key signs with another algorithm")
+        return key
 
 
-def caller(request: Request) -> Principal:
+def _principal(claims: dict[str, Any]) -> Principal:
+    subject, scopes, source = claims["sub"], claims.get("scope", ""), claims.get("source")
+    if not 0 < len(subject) <= MAX_NAME or not isinstance(scopes, str):
+        raise Unauthenticated("the bearer token is not valid: sub and scope should be texts")
+    # a source that cannot be understood must not become no source: that would be every shop's
+    if "source" in claims and not (isinstance(source, str) and 0 < len(source) <= MAX_NAME):
+        raise Unauthenticated("the bearer token is not valid: source should be a text")
+    return Principal(subject, frozenset(scopes.split()), int(claims["exp"]), source)
+
+
+async def caller(request: Request) -> Principal:
     """The caller's principal. Raises Unauthenticated without a token."""
-    principal: Principal | None = request.app.state.authenticator.authenticate(request.headers.get("authorization"))
+    if not hasattr(request.state, "principal"):
+        request.state.principal = await request.app.state.authenticator.authenticate(request.headers.get("authorization"))
+    principal: Principal | None = request.state.principal
     if principal is None:
         raise Unauthenticated("a bearer token is needed: Authorization: Bearer <token>")
     return principal
@@ -81,9 +128,19 @@ Caller = Annotated[Principal, Depends(caller)]
 def scope(name: str) -> Any:
     """A route's dependency: the caller's token must carry the scope."""
 
-    def check(principal: Caller) -> Principal:
+    async def check(principal: Caller) -> Principal:
         if name not in principal.scopes:
             raise Forbidden(f"the token lacks the scope {name}", scope=name)
         return principal
 
     return Depends(check)
+
+
+async def _of_every_shop(principal: Caller) -> Principal:
+    if principal.source is not None and "ops:read" not in principal.scopes:
+        raise Forbidden("a token of one shop reads its orders at /api/orders; here it needs the scope ops:read", scope="ops:read")
+    return principal
+
+
+of_every_shop = Depends(_of_every_shop)
+"""A route's dependency, where it is not known whose an order is: a token that is bound to a source must carry ops:read."""

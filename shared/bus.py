@@ -3,6 +3,7 @@ confirms on a connection of its own (a broker that blocks publishers must not st
 
 import asyncio
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -15,12 +16,13 @@ from faststream.message import StreamMessage
 from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitQueue
 from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 from faststream.rabbit.utils import RabbitClientProperties
+from faststream.security import BaseSecurity
 
-from shared import codec, dead_letters, inbox, metrics
+from shared import codec, dead_letters, inbox, metrics, tls
 from shared.batching import Batcher
 from shared.codec import Decoded
 from shared.database import Database
-from shared.events import Event
+from shared.events import Envelope, Event
 from shared.settings import Settings
 from shared.subscriptions import Subscription, Subscriptions
 
@@ -28,6 +30,9 @@ log = structlog.get_logger()
 
 EXCHANGE = "orderbus.events"
 DEAD_EXCHANGE = "orderbus.dead"
+EXTERNAL = "external."
+"""Another system publishes to an exchange of its own, called this and its CloudEvents source; see docs/decisions/0011."""
+
 HEARTBEAT = 15
 """Seconds; a dead connection is noticed within three of them instead of three minutes at the default."""
 
@@ -44,6 +49,22 @@ def queue_name(service: str, event_type: str) -> str:
 def dead_queue_name(service: str) -> str:
     """Where the broker puts the messages it gave up delivering to a service."""
     return f"{service}.dead"
+
+
+def objection(event_type: str, exchange: str, routing_key: str, envelope: Envelope) -> str | None:
+    """Why an event may not stand in a queue of this type, if it may not. `exchange` and `routing_key` are those it was
+    first published with: the broker has checked that the publisher may use them, and nothing that an event says of itself.
+    """
+    if exchange.startswith(EXTERNAL) and envelope.source != exchange.removeprefix(EXTERNAL):
+        return f"source: {envelope.source} was published by {exchange.removeprefix(EXTERNAL)}, which may not speak for it"
+    # a message can be sent to further queues by its CC header, whose keys not every broker checks
+    is_published = exchange == EXCHANGE or exchange.startswith(EXTERNAL)
+    published_as = routing_key if is_published else event_type
+    if envelope.type != published_as:
+        return f"type: {envelope.type} was published as {published_as}"
+    if envelope.type != event_type:
+        return f"type: {envelope.type} stands in the queue of {event_type}"
+    return None
 
 
 def queue_arguments(service: str) -> dict[str, Any]:
@@ -63,6 +84,7 @@ class Publisher:
 
     def __init__(self, settings: Settings, service: str, must_route: set[str]) -> None:
         self._url = settings.rabbitmq_url.get_secret_value()
+        self._tls = tls.of_rabbitmq(settings)
         self._name = f"orderbus-{service}-publisher"
         self._must_route = must_route
         self._connection: AbstractRobustConnection | None = None
@@ -71,7 +93,11 @@ class Publisher:
     async def start(self) -> None:
         """Connect. Raises when the broker cannot be reached."""
         self._connection = await aio_pika.connect_robust(
-            self._url, heartbeat=HEARTBEAT, timeout=10, client_properties={"connection_name": self._name}
+            self._url,
+            heartbeat=HEARTBEAT,
+            timeout=10,
+            client_properties={"connection_name": self._name},
+            ssl_context=self._tls,
         )
         channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
         self._exchange = await channel.get_exchange(EXCHANGE, ensure=False)
@@ -110,6 +136,10 @@ class _Received:
         self.redelivered = redelivered
 
 
+def _decode_any(raw: AbstractIncomingMessage) -> Decoded:
+    return codec.decode(raw.body, raw.content_type, raw.headers or {})
+
+
 class Consumer:
     """Receives a service's events and puts them through its inbox, many in one transaction."""
 
@@ -123,9 +153,10 @@ class Consumer:
             reconnect_interval=1,
             app_id=f"orderbus-{service}",
             client_properties=RabbitClientProperties(heartbeat=HEARTBEAT),
+            security=BaseSecurity(ssl_context=tls.of_rabbitmq(settings)),
         )
         self._batchers = [self._hear(subscription, settings) for subscription in subscriptions.values()]
-        self._subscribe(dead_queue_name(service), 10, lambda _: True, self._given_up)
+        self._subscribe(dead_queue_name(service), 10, _decode_any, self._given_up)
 
     async def start(self) -> None:
         """Connect and begin to receive."""
@@ -159,14 +190,17 @@ class Consumer:
             elif received.decoded.events:
                 await batcher.submit(received.decoded.events)
 
-        self._subscribe(queue_name(self._service, event_type), settings.prefetch, subscription.wants, receive)
+        def decode(raw: AbstractIncomingMessage) -> Decoded:
+            objects = partial(objection, event_type, raw.exchange or "", raw.routing_key or "")
+            return codec.decode(raw.body, raw.content_type, raw.headers or {}, subscription.wants, objects)
+
+        self._subscribe(queue_name(self._service, event_type), settings.prefetch, decode, receive)
         return batcher
 
-    def _subscribe(self, queue: str, prefetch: int, wanted: Any, receive: Any) -> None:
+    def _subscribe(self, queue: str, prefetch: int, read: Callable[[AbstractIncomingMessage], Decoded], receive: Any) -> None:
         async def decode(message: StreamMessage[AbstractIncomingMessage]) -> _Received:
             raw = message.raw_message
-            decoded = codec.decode(raw.body, raw.content_type, raw.headers or {}, wanted)
-            return _Received(decoded, bool(raw.redelivered))
+            return _Received(read(raw), bool(raw.redelivered))
 
         self._broker.subscriber(
             RabbitQueue(queue, queue_type=QueueType.QUORUM, durable=True, declare=False),

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from shared import cards
 from shared.events import EVENTS, Envelope, Event, received
 
 SINGLE = "application/cloudevents+json"
@@ -44,7 +45,7 @@ class Decoded:
 
 
 class NotACloudEvent(ValueError):
-    """An attribute is missing or is not what the specification asks for."""
+    """An attribute is missing, is not what the specification asks for, or is not what it may be here."""
 
 
 def encode(event: Event, envelope: Envelope) -> bytes:
@@ -81,28 +82,40 @@ def decode(
     content_type: str | None,
     headers: Mapping[str, Any],
     wanted: Callable[[Envelope], bool] = lambda _: True,
+    objection: Callable[[Envelope], str | None] = lambda _: None,
 ) -> Decoded:
     """The events of one message. Never raises: what cannot be read is returned beside them, one by one.
 
-    `wanted` is asked before an event's data is looked at; unwanted events are in neither list.
+    `objection` says why an event may not be where it is, if it may not; then `wanted` is asked. Both are asked before an
+    event's data is looked at. Unwanted events are in neither list.
     """
     decoded = Decoded()
     try:
         items = list(_items(body, content_type, headers))
     except (orjson.JSONDecodeError, NotACloudEvent) as error:
-        decoded.unreadable.append(Unreadable(f"not CloudEvents: {error}", body))
+        decoded.unreadable.append(Unreadable(f"not CloudEvents: {error}", cards.masked_bytes(body)))
         return decoded
+    suspect = cards.may_hold_one(body)
     for item in items:
         envelope = None
         try:
             envelope = _envelope(item)
+            if reason := objection(envelope):
+                raise NotACloudEvent(reason)
+            if suspect and (place := cards.where(item)):
+                raise NotACloudEvent(f"{place}: looks like a card number")
             if wanted(envelope):
                 decoded.events.append(_event(item, envelope))
         except NotACloudEvent as error:
-            decoded.unreadable.append(Unreadable(str(error), orjson.dumps(item), envelope))
+            decoded.unreadable.append(Unreadable(str(error), _kept(item, suspect), envelope))
         except ValidationError as error:
-            decoded.unreadable.append(Unreadable(explain(error), orjson.dumps(item), envelope))
+            decoded.unreadable.append(Unreadable(explain(error), _kept(item, suspect), envelope))
     return decoded
+
+
+def _kept(item: Any, suspect: bool) -> bytes:
+    """An event as it may be kept: no card number stays in it."""
+    return orjson.dumps(cards.masked(item) if suspect else item)
 
 
 def explain(error: ValidationError) -> str:
@@ -142,7 +155,7 @@ def _envelope(item: Any) -> Envelope:
     if not isinstance(item, dict):
         raise NotACloudEvent("an event is a JSON object")
     if item.get("specversion") != "1.0":
-        raise NotACloudEvent(f'specversion: should be "1.0", not {item.get("specversion")!r}')
+        raise NotACloudEvent(f'specversion: should be "1.0", not {str(item.get("specversion"))[:20]!r}')
     subject = item.get("subject")
     return Envelope(
         id=_attribute(item, "id"),

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 import asyncpg
 import orjson
 
+from shared import tls
+from shared.clock import Clock
 from shared.events import Envelope, Event
 from shared.outgoing import Outgoing, envelop, forward, write
 from shared.settings import Settings
@@ -18,6 +20,7 @@ Row = asyncpg.Record
 # 40001 and 40P01: the statement was right, its moment was not; the others: the connection or the server is gone.
 _INFRASTRUCTURE = (
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that broke in the middle of something is given back to the pool
     asyncpg.PostgresConnectionError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
@@ -38,6 +41,7 @@ async def connect(settings: Settings, service: str) -> Pool:
     """A pool that sees the service's own schema; jsonb comes and goes as Python objects."""
     return await asyncpg.create_pool(
         settings.postgres_url.get_secret_value(),
+        ssl=tls.of_postgres(settings),
         min_size=1,
         max_size=settings.pool_size,
         command_timeout=settings.command_timeout,
@@ -144,12 +148,13 @@ class Database:
         self._publish = publish
         self._wake = wake
         self._journal = journal
+        self._clock = Clock()
 
     @asynccontextmanager
     async def transaction(self, causes: Iterable[Envelope] = ()) -> AsyncIterator[Tx]:
         """Everything in the block commits together, or nothing does. `causes`: what led here, if it is no event."""
         async with self.pool.acquire() as connection, connection.transaction():
-            tx = Tx(connection, self.service, datetime.now(UTC), causes)
+            tx = Tx(connection, self.service, await self._clock.now(connection), causes)
             yield tx
             if self._journal is not None:
                 entries = [(event, event.envelope) for event in tx.heard]

@@ -1,9 +1,11 @@
-"""HTTP in: a write request is one transaction that commits before its answer leaves; errors are problem details."""
+"""HTTP in: who calls is known and within limits before anything is read; a write request is one transaction that commits
+before its answer leaves; errors are problem details."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Any
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Annotated, Any, ClassVar
 
 import orjson
 import structlog
@@ -11,41 +13,130 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import database, idempotency, metrics, telemetry
+from shared import bounds, cards, database, idempotency, limits, metrics, openapi, telemetry
+from shared.auth import Principal
 from shared.events import Envelope
-from shared.problems import Problem
+from shared.problems import Problem, TooLarge, Unauthenticated
 
 log = structlog.get_logger()
 
-MAX_BODY = 1024 * 1024
-PROBLEM = "application/problem+json"
+PROBLEM = openapi.PROBLEM
+Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class Transactional(APIRoute):
-    """A router's `route_class`: writes get a transaction, which commits when the route has answered, and the
+    """A router's `route_class`. The caller's token and allowance come first, then the size of the body and a look for card
+    numbers in it. A write that asks for `Tx` gets a transaction, which commits when the route has answered, and the
     Idempotency-Key; reads get none. Whatever is raised rolls everything back."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    bears_token: ClassVar[bool] = True
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        writes = not set(options.get("methods") or ("GET",)) <= {"GET", "HEAD"}
+        problems = openapi.problems(path, writes=writes, secured=bool(options.get("dependencies")))
+        super().__init__(path, endpoint, **options | {"responses": problems | (options.get("responses") or {})})
+
+    def get_route_handler(self) -> Answer:
         answer = super().get_route_handler()
-        if set(self.methods or ()) <= {"GET", "HEAD"}:
-            return answer
+        writes = not set(self.methods or ()) <= {"GET", "HEAD"}
 
-        async def answer_in_transaction(request: Request) -> Response:
-            principal = request.app.state.authenticator.authenticate(request.headers.get("authorization"))
-            key = request.headers.get("idempotency-key") if principal else None
-            async with request.app.state.database.transaction([_origin(request)]) as tx:
-                request.state.tx = tx
-                if principal is None or key is None:
-                    return await answer(request)
-                if (first := await idempotency.claim(tx, principal.subject, key, request)) is not None:
-                    return first
-                response = await answer(request)
-                await idempotency.keep(tx, principal.subject, key, response)
-            return response
+        async def guarded(request: Request) -> Response:
+            principal = await _admit(request)
+            if not writes:
+                return await answer(request)
+            if self.bears_token:
+                if principal is None:
+                    raise Unauthenticated("a bearer token is needed: Authorization: Bearer <token>")
+                request = _Parsed(request.scope, request.receive)
+                examine(await read_body(request))
+            return await _commit(answer, request)
 
-        return answer_in_transaction
+        return guarded
+
+
+class Signed(Transactional):
+    """The `route_class` of webhooks. There is no token: the route depends on the partner's signature, and names that
+    dependency before `Tx`, so that nothing is read and no transaction opened for what is not signed."""
+
+    bears_token = False
+
+
+class _Parsed(Request):
+    """A request whose JSON is read by orjson, which takes neither NaN nor half of a surrogate pair."""
+
+    async def json(self) -> Any:
+        return orjson.loads(await self.body())
+
+
+class _Repeated(Exception):
+    """Not an error: the answer is there already."""
+
+    def __init__(self, first: Response) -> None:
+        self.first = first
+
+
+async def _admit(request: Request) -> Principal | None:
+    """Who calls, once that is counted. An invalid token counts against the address it came from."""
+    state, address = request.app.state, limits.of_address(request.client.host if request.client else None)
+    try:
+        principal: Principal | None = await state.authenticator.authenticate(request.headers.get("authorization"))
+    except Unauthenticated:
+        await state.limiter.spend(address)
+        raise
+    request.state.principal = principal
+    request.state.allowance = await state.limiter.spend(limits.of_token(principal.subject) if principal else address)
+    return principal
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, within bounds. Raises TooLarge."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:20]) > bounds.MAX_BODY:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(bounds.BODY_PATIENCE):
+            return await request.body()
+    except TimeoutError:
+        raise HTTPException(408, "the request body did not come") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the request body did not come whole") from None
+
+
+def examine(body: bytes) -> None:
+    """Refuse what would cost much to read, and card numbers."""
+    bounds.check_json(body)
+    cards.refuse(body)
+
+
+async def _commit(answer: Answer, request: Request) -> Response:
+    async with AsyncExitStack() as request.state.transaction:
+        try:
+            response = await answer(request)
+        except _Repeated as repeated:
+            return repeated.first
+        if (keep := getattr(request.state, "keep", None)) is not None:
+            await keep(response)
+    return response
+
+
+async def _tx(request: Request) -> database.Tx:
+    """Opened when a route has been let in as far as to ask for it."""
+    opening = request.app.state.database.transaction([_origin(request)])
+    tx: database.Tx = await request.state.transaction.enter_async_context(opening)
+    principal: Principal | None = request.state.principal
+    key = request.headers.get("idempotency-key")
+    if principal is not None and key is not None:
+        if (first := await idempotency.claim(tx, principal.subject, key, request)) is not None:
+            raise _Repeated(first)
+
+        async def keep(response: Response) -> None:
+            await idempotency.keep(tx, principal.subject, key, response)
+
+        request.state.keep = keep
+    return tx
 
 
 def _origin(request: Request) -> Envelope:
@@ -53,11 +144,6 @@ def _origin(request: Request) -> Envelope:
     given = request.headers.get("traceparent")
     traceparent = given if telemetry.read_traceparent(given) else telemetry.new_traceparent()
     return Envelope("", "", "http.request", "", request.state.received_at, traceparent=traceparent)
-
-
-def _tx(request: Request) -> database.Tx:
-    tx: database.Tx = request.state.tx
-    return tx
 
 
 async def _reader(request: Request) -> AsyncIterator[database.Reader]:
@@ -83,27 +169,25 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 def application(title: str, description: str, lifespan: Lifespan | None) -> FastAPI:
     """A service's HTTP side: limits, timing, and one place that renders errors."""
-    app = FastAPI(title=title, description=description, version="1", lifespan=lifespan, redirect_slashes=False)
+    app = openapi.Application(title=title, description=description, version="1", lifespan=lifespan, redirect_slashes=False)
     app.add_middleware(_Edge)
     app.add_exception_handler(Problem, _render_problem)
     app.add_exception_handler(RequestValidationError, _render_validation)
     app.add_exception_handler(HTTPException, _render_http)
-    app.add_exception_handler(Exception, _render_failure)
     return app
 
 
 async def _render_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    headers = {"www-authenticate": "Bearer"} if error.status == 401 else None
-    return problem(error.status, error.title, error.detail, headers, **error.more)
+    return problem(error.status, error.title, error.detail, error.headers, **error.more)
 
 
 async def _render_validation(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # the values are left out: they may be personal
-    errors = [{"where": ".".join(map(str, e["loc"])), "what": e["msg"]} for e in error.errors()]
+    errors = [{"where": ".".join(map(str, e["loc"]))[:200], "what": e["msg"]} for e in error.errors()[:100]]
     detail = "; ".join(f"{e['where']}: {e['what']}" for e in errors[:5])
-    return problem(422, "Unprocessable content", detail, errors=errors)
+    return problem(422, "Unprocessable content", cards.masked_text(detail), errors=cards.masked(errors))
 
 
 async def _render_http(_: Request, error: Exception) -> Response:
@@ -111,16 +195,21 @@ async def _render_http(_: Request, error: Exception) -> Response:
     return problem(error.status_code, str(error.detail), str(error.detail), dict(error.headers or {}))
 
 
-async def _render_failure(request: Request, error: Exception) -> Response:
+def _render_failure(path: str, error: Exception) -> Response:
     if database.is_infrastructure(error):
-        log.warning("request failed for want of Postgres", path=request.url.path, error=repr(error))
+        log.warning("request failed for want of Postgres", path=path, error=repr(error))
         return problem(503, "Service unavailable", "try again shortly", {"retry-after": "1"})
-    log.error("request failed", path=request.url.path, exc_info=error)
+    log.error("request failed", path=path, exc_info=error)
     return problem(500, "Internal server error", "this is our fault, and has been logged")
 
 
+def _too_large() -> HTTPException:
+    # FastAPI lets its own kind of exception through and hides all others behind a 400
+    return HTTPException(TooLarge.status, f"the request body may have {bounds.MAX_BODY} bytes")
+
+
 class _Edge:
-    """Outermost: bounds the body, times the answer."""
+    """Outermost: bounds the query and the body, times the answer, and lets no failure out but as a problem."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -129,26 +218,40 @@ class _Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status, size = time.perf_counter(), 500, 0
-        scope.setdefault("state", {})["received_at"] = telemetry.now()
+        started, status, size = time.perf_counter(), 0, 0
+        state = scope.setdefault("state", {})
+        state["received_at"] = telemetry.now()
 
         async def bounded() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > MAX_BODY:
-                # FastAPI lets its own kind of exception through and hides all others behind a 400
-                raise HTTPException(413, f"the request body may have {MAX_BODY} bytes")
+            if size > bounds.MAX_BODY:
+                raise _too_large()
             return message
 
         async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                allowance = state.get("allowance") or {}
+                headers = [(name.encode(), value.encode()) for name, value in allowance.items()]
+                message = {**message, "headers": [*message.get("headers", ()), *headers]}
             await send(message)
 
         try:
-            await self._app(scope, bounded, noted)
+            if len(scope["query_string"]) > bounds.MAX_QUERY:
+                too_long = problem(414, "URI too long", f"the query may have {bounds.MAX_QUERY} bytes")
+                await too_long(scope, bounded, noted)
+            else:
+                await self._app(scope, bounded, noted)
+        except Exception as error:
+            # whoever lets it go on has it printed whole by the server, with whatever personal data is in it
+            failure = _render_failure(getattr(scope.get("route"), "path", "unmatched"), error)
+            if status == 0:
+                await failure(scope, bounded, noted)
+            else:
+                raise ConnectionAbortedError("the answer had begun") from None
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            metrics.http_seconds.labels(scope["method"], route, status).observe(time.perf_counter() - started)
+            metrics.http_seconds.labels(scope["method"], route, status or 500).observe(time.perf_counter() - started)

@@ -6,7 +6,9 @@ itself, and the event that fails alone becomes a dead letter.
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from hashlib import blake2b
 from uuid import UUID
 
@@ -22,6 +24,9 @@ log = structlog.get_logger()
 LONGEST_WAIT = 5.0
 """Seconds between tries while Postgres is away: it comes back to at most this delay."""
 
+_in_hand: dict[object, tuple[float, int]] = {}
+"""Since when, and how many: what `handle` was called with and has not returned from."""
+
 
 def key_of(envelope: Envelope) -> UUID:
     """CloudEvents promises that source and id together name one event."""
@@ -30,6 +35,21 @@ def key_of(envelope: Envelope) -> UUID:
 
 async def handle(database: Database, subscription: Subscription, events: Sequence[Event]) -> None:
     """Deal with the events for good: when this returns each has taken effect, had before, or is a dead letter."""
+    mark = object()
+    _in_hand[mark] = time.monotonic(), len(events)
+    try:
+        await _deal_with(database, subscription, events)
+    finally:
+        del _in_hand[mark]
+
+
+def in_hand_for(long: timedelta) -> int:
+    """Events that this process has been dealing with for so long: it waits for Postgres, or for a lock."""
+    before = time.monotonic() - long.total_seconds()
+    return sum(events for since, events in _in_hand.values() if since < before)
+
+
+async def _deal_with(database: Database, subscription: Subscription, events: Sequence[Event]) -> None:
     tries = 0
     while True:
         try:
@@ -45,8 +65,9 @@ async def handle(database: Database, subscription: Subscription, events: Sequenc
                 await _bury(database, events[0], error)
                 return
             else:
-                for event in events:
-                    await handle(database, subscription, [event])
+                half = len(events) // 2  # one poisonous event among hundreds costs a few transactions, not hundreds
+                await _deal_with(database, subscription, events[:half])
+                await _deal_with(database, subscription, events[half:])
                 return
 
 

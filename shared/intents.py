@@ -6,6 +6,7 @@ same idempotency key.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,10 +16,14 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from shared import telemetry
-from shared.database import Database, Tx, is_infrastructure
+from shared.database import Database, Reader, Tx, is_infrastructure
 from shared.events import Envelope
 
 log = structlog.get_logger()
+
+BEGUN_WITHIN = 3.0
+"""Seconds from the claim. A process that was paused for longer leaves the call to whoever has the lease by now: not every
+partner knows a repeat for one."""
 
 
 class Intent(Protocol):
@@ -34,7 +39,8 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[I, A]):
-    """How one kind of intent is carried out. `call` must be safe to repeat; it returns an answer also for "unknown"."""
+    """How one kind of intent is carried out. `call` must be safe to repeat; it returns an answer also for "unknown".
+    `overdue` counts the intents that should have been claimed so long ago, for the metric of what is stuck."""
 
     name: str
     claim: Callable[[Tx, int], Awaitable[Sequence[I]]]
@@ -42,6 +48,7 @@ class Job(Generic[I, A]):
     record: Callable[[Tx, Sequence[tuple[I, A]]], Awaitable[None]]
     in_flight: int = 64
     poll: timedelta = field(default=timedelta(seconds=1))
+    overdue: Callable[[Reader, timedelta], Awaitable[int]] | None = None
 
 
 class Worker(Generic[I, A]):
@@ -85,13 +92,17 @@ class Worker(Generic[I, A]):
         free = self.job.in_flight - len(self._calls)
         if free <= 0:
             return
+        begin_by = time.monotonic() + BEGUN_WITHIN
         async with self._database.transaction() as tx:
             claimed = await self.job.claim(tx, free)
-        self._calls |= {asyncio.create_task(self._call(intent)) for intent in claimed}
+        self._calls |= {asyncio.create_task(self._call(intent, begin_by)) for intent in claimed}
         if len(claimed) == free:
             self._wake.set()
 
-    async def _call(self, intent: I) -> tuple[I, A] | None:
+    async def _call(self, intent: I, begin_by: float) -> tuple[I, A] | None:
+        if time.monotonic() > begin_by:
+            log.warning("a partner call was not begun in time; its lease will run out", job=self.job.name)
+            return None
         cause = [intent.cause] if intent.cause else []
         try:
             with telemetry.handling(cause, self.job.name, SpanKind.CLIENT):

@@ -12,6 +12,9 @@ infrastructure_failures = Counter(
     "orderbus_infrastructure_failures_total", "Times a batch had to wait for Postgres or RabbitMQ.", ["what"]
 )
 dead_letters = Gauge("orderbus_dead_letters", "Events that wait for a retry or for a person.", ["state"])
+stuck_events = Gauge(
+    "orderbus_stuck_events", "Events that are stuck: more than a minute late, and no time set for them.", ["where"]
+)
 outbox_rows = Gauge("orderbus_outbox_rows", "Events committed but not yet published.")
 outbox_oldest_seconds = Gauge("orderbus_outbox_oldest_seconds", "Age of the oldest event not yet published.")
 http_seconds = Histogram(
@@ -21,3 +24,4 @@ http_seconds = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 partner_seconds = Histogram("orderbus_partner_call_duration_seconds", "Time a partner took to answer.", ["partner", "outcome"])
+rate_limit_failures = Counter("orderbus_rate_limit_failures_total", "Times Redis did not answer; nothing is limited then.")

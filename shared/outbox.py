@@ -89,7 +89,10 @@ class Relay:
         body, content_type = codec.join(bodies)
         try:
             await self._publisher.publish(event_type, body, content_type)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            # a connection that is lost cancels what waits on it: that must not end the sweeper, as our own stopping does
+            if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
+                raise
             metrics.publish_failures.labels(event_type).inc(len(ids))
             log.warning("not published; stays in the outbox", type=event_type, events=len(ids), error=repr(error))
             return []

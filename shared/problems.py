@@ -14,9 +14,18 @@ class Problem(Exception):
         self.detail = detail
         self.more = more
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the answer's headers say beside."""
+        return {}
+
 
 class Unauthenticated(Problem):
     status, title = 401, "Unauthenticated"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"www-authenticate": "Bearer"}
 
 
 class Forbidden(Problem):
@@ -37,3 +46,33 @@ class Unprocessable(Problem):
     """Well-formed, but it makes no sense; `errors` in `more` says which part."""
 
     status, title = 422, "Unprocessable content"
+
+
+class TooLarge(Problem):
+    """More than anybody may send at a time."""
+
+    status, title = 413, "Content too large"
+
+
+class TooManyRequests(Problem):
+    """The caller has used up its allowance; `retry_after` is in seconds."""
+
+    status, title = 429, "Too many requests"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"retry-after": str(self.retry_after)}
+
+
+class Unavailable(Problem):
+    """What is needed to answer cannot be reached; the same will succeed later."""
+
+    status, title = 503, "Service unavailable"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"retry-after": "1"}

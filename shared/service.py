@@ -13,14 +13,16 @@ import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from shared import asyncapi, database, dead_letters, inbox, metrics, partners, telemetry
+from shared import asyncapi, database, dead_letters, inbox, limits, measuring, partners, telemetry
 from shared.auth import Authenticator
 from shared.bus import Consumer, Publisher
 from shared.database import Database, Journal, Pool
+from shared.dead_letters import api as dead_letters_api
 from shared.events import Event
 from shared.http import Lifespan, application
 from shared.intents import Job, Worker
 from shared.outbox import Relay
+from shared.server import BoundedHttp
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
 from shared.timers import Duty, repeat, run_duty
@@ -58,7 +60,7 @@ class Service:
 
     def _application(self, lifespan: Lifespan | None) -> FastAPI:
         app = application(f"Orderbus {self.name}", self.description, lifespan)
-        for router in (*self.api, _operations(self)):
+        for router in (*self.api, dead_letters_api.router(self.handlers), _operations(self)):
             app.include_router(router)
         return app
 
@@ -75,6 +77,8 @@ class Service:
             access_log=False,
             timeout_graceful_shutdown=10,
             server_header=False,
+            http=BoundedHttp,
+            log_config=None,
         )
 
 
@@ -97,6 +101,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
         consumer = Consumer(settings, service.name, service.handlers, db)
         app.state.database, app.state.consumer, app.state.publisher = db, consumer, publisher
         app.state.authenticator = Authenticator(settings)
+        app.state.limiter = await stack.enter_async_context(limits.limiter(settings))
         stack.push_async_callback(partners.close)
         await stack.enter_async_context(_background([relay.run()]))
         await stack.enter_async_context(
@@ -106,7 +111,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
                     *(worker.run() for worker in workers.values()),
                     repeat(relay.sweep, timedelta(seconds=1), "sweep"),
                     repeat(lambda: _retry_dead_letters(service, db), timedelta(seconds=1), "retry_dead_letters"),
-                    repeat(lambda: _measure(pool), timedelta(seconds=5), "measure"),
+                    repeat(lambda: _measure(service, pool), timedelta(seconds=5), "measure"),
                 ]
             )
         )
@@ -127,14 +132,16 @@ async def _background(coroutines: Sequence[Coroutine[Any, Any, None]]) -> AsyncI
         yield
     finally:
         for task in tasks:
+            task.remove_done_callback(_die_with)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _die_with(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        log.critical("a background task ended; so does the process", exc_info=task.exception())
-        sys.exit(1)
+    # nobody here has cancelled it: a library's cancellation that came through is a bug too
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    log.critical("a background task ended; so does the process", exc_info=error)
+    sys.exit(1)
 
 
 async def _retry_dead_letters(service: Service, db: Database) -> int:
@@ -142,19 +149,14 @@ async def _retry_dead_letters(service: Service, db: Database) -> int:
         subscription = service.handlers.get(event.type)
         if subscription is None:
             raise LookupError(f"{service.name} has no handler for {event.type}")
-        await inbox.handle_once(db, subscription, [event])
+        if subscription.wants(event.envelope):
+            await inbox.handle_once(db, subscription, [event])
 
     return await dead_letters.retry_due(db, handle)
 
 
-async def _measure(pool: Pool) -> int:
-    metrics.outbox_rows.set(await pool.fetchval("SELECT count(*) FROM outbox"))
-    metrics.outbox_oldest_seconds.set(
-        await pool.fetchval("SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM outbox")
-    )
-    for state in ("retrying", "dead"):
-        count = await pool.fetchval("SELECT count(*) FROM dead_letter WHERE state = $1", state)
-        metrics.dead_letters.labels(state).set(count)
+async def _measure(service: Service, pool: Pool) -> int:
+    await measuring.measure(pool, service.jobs)
     return 0
 
 

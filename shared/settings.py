@@ -28,10 +28,20 @@ class Settings(BaseSettings):
         description="The service's own role and database: postgresql://role:password@host:port/database."
     )
     rabbitmq_url: SecretStr = Field(description="amqp:// or amqps:// URL with the service's own user.")
-    redis_url: SecretStr | None = Field(None, description="Cache of hot reads; without it everything works, more slowly.")
+    redis_url: SecretStr | None = Field(
+        None, description="redis:// or rediss:// URL, for rate limits; without it, or when it is gone, nothing is limited."
+    )
+    tls_ca: str | None = Field(
+        None,
+        description="File of the CA that Postgres, RabbitMQ (amqps://) and Redis (rediss://) have their certificates from. "
+        "Set, Postgres must speak TLS and its name is checked, unless `sslmode` in its URL says otherwise.",
+    )
+    rate_limit_per_minute: int = Field(
+        300_000, ge=0, description="Requests a minute that a token's subject, or an address without one, may send; 0: any number."
+    )
     host: str = Field("127.0.0.1", description="Address the HTTP API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the HTTP API listens on.")
-    auth_jwks: str = Field(description="Public keys that sign bearer tokens: path of a JWKS file.")
+    auth_jwks: str = Field(description="Public keys that sign bearer tokens: path, or https:// address, of a JWKS.")
     auth_issuer: str = Field("orderbus", description="The `iss` a bearer token must carry.")
     auth_audience: str = Field("orderbus", description="The `aud` a bearer token must carry.")
     pool_size: int = Field(8, ge=2, description="Connections to Postgres per process.")

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from shared.codec import NotACloudEvent
 from shared.database import Tx
 from shared.events import Envelope, Event
 
@@ -20,8 +21,11 @@ class Subscription:
     ours: bool | None
 
     def wants(self, envelope: Envelope) -> bool:
-        """Whether the event is this subscription's: of its type, and from whom it listens to."""
-        return envelope.type == self.event_class.type and self.ours in (None, envelope.is_ours)
+        """Whether the event is from whom this listens to. Raises NotACloudEvent for one of another type: it came where it does
+        not belong, and nobody else may have got it."""
+        if envelope.type != self.event_class.type:
+            raise NotACloudEvent(f"type: came as {self.event_class.type}, and is {envelope.type!r}")
+        return self.ours in (None, envelope.is_ours)
 
 
 class Subscriptions(dict[str, Subscription]):

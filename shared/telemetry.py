@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
+from shared import redaction
 from shared.events import Envelope
 from shared.settings import Settings
 
@@ -36,13 +37,14 @@ def configure(settings: Settings, service: str, exporter: SpanExporter | None = 
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            redaction.processor,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
     )
     structlog.contextvars.bind_contextvars(service=service)
+    redaction.take_over_logging(service, lambda: now().isoformat())
     if settings.otlp_endpoint or exporter:
         _provider = TracerProvider(resource=Resource.create({"service.name": f"orderbus-{service}"}))
         _provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter(f"{settings.otlp_endpoint}/v1/traces")))
@@ -106,7 +108,9 @@ def handling(envelopes: Sequence[Envelope], name: str, kind: SpanKind = SpanKind
         yield
     except BaseException as error:
         for span in spans.values():
-            span.record_exception(error)
+            # not record_exception, which would send the texts of exceptions, and so perhaps a person's data
+            told = {"exception.type": type(error).__qualname__, "exception.message": redaction.summary(error)}
+            span.add_event("exception", told | {"exception.stacktrace": redaction.exception(error)})
         raise
     finally:
         _spans.reset(token)

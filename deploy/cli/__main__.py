@@ -12,8 +12,11 @@ COMMANDS: dict[str, str | None] = {
     "stack": None,  # up, down, status
     "test": None,  # test, check
     "audit": None,
+    "faults": None,
+    "dead_letters": "dead-letters",  # list, show, replay, discard
     "events": "events",  # publish, tail
     "orders": "orders",  # timeline
+    "systems": "systems",  # add, list, remove, token
     "contracts": None,
 }
 

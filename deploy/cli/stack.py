@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from deploy.stack.stack import Line
+    from deploy.stack.troubles import Troubles
 
 app = typer.Typer()
 
@@ -41,7 +42,8 @@ def down(erase: Annotated[bool, typer.Option("--erase", help="Remove the data to
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
-    """Show each server and service: where it is and how it is. Exit code 1 unless all of them run."""
+    """Show each server and service: where it is, how it is, and what in it needs a look: dead letters, and events stuck
+    for over a minute. Exit code 1 unless all of them run."""
     from dataclasses import asdict
 
     from deploy.stack import stack
@@ -79,17 +81,26 @@ def show(lines: list["Line"]) -> None:
     """A table on a terminal, plain columns elsewhere; passwords stay out of both."""
     if not sys.stdout.isatty():
         for line in lines:
-            print(f"{line.name:<10} {line.state:<14} {line.pid or '-':<8} {without_password(line.url)}")
+            row = f"{line.name:<10} {line.state:<14} {line.pid or '-':<8} {without_password(line.url)}"
+            print(f"{row:<70} {in_words(line.troubles)}".rstrip())
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "state", "pid", "address", box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table = Table("", "state", "pid", "address", "needs a look", box=None, header_style="dim", padding=(0, 2, 0, 0))
     for line in lines:
         colour = STATE_COLOURS.get(line.state.partition(" (")[0], "red")
         state = f"[{colour}]{line.state}[/]"
-        table.add_row(line.name, state, str(line.pid or ""), without_password(line.url))
+        table.add_row(line.name, state, str(line.pid or ""), without_password(line.url), f"[red]{in_words(line.troubles)}")
     Console().print(table)
+
+
+def in_words(troubles: "Troubles | None") -> str:
+    """2 dead letters, 3 stuck in outbox; nothing where nothing needs a look."""
+    if troubles is None:
+        return ""
+    letters = [f"{count} {state} letter{'s' if count > 1 else ''}" for state, count in troubles.dead_letters.items()]
+    return ", ".join([*letters, *(f"{count} stuck in {where}" for where, count in troubles.stuck.items())])
 
 
 def without_password(url: str | None) -> str:

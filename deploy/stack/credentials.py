@@ -22,6 +22,7 @@ _MADE: Mapping[str, Callable[[], str]] = {
     "rabbitmq": _password,
     "redis": _password,
     **{f"role_{service}": _password for service in SERVICES},
+    **{f"bus_{service}": _password for service in SERVICES},
     "stripe_secret_key": lambda: f"sk_test_{secrets.token_hex(24)}",
     "stripe_webhook_secret": lambda: f"whsec_{secrets.token_hex(24)}",
     "dhl_username": lambda: f"ap{secrets.token_hex(6)}",
@@ -47,6 +48,11 @@ class Credentials:
     def role_passwords(self) -> dict[str, str]:
         """The password of each service's own login role at Postgres, by service."""
         return {service: self.values[f"role_{service}"] for service in SERVICES}
+
+    @property
+    def bus_passwords(self) -> dict[str, str]:
+        """The password of each service's own user at RabbitMQ, by service."""
+        return {service: self.values[f"bus_{service}"] for service in SERVICES}
 
 
 def keep(folder: StackFolder) -> Credentials:

@@ -38,7 +38,11 @@ CONTAINERS: Mapping[str, Container] = {
     "rabbitmq": Container(
         image="rabbitmq:4-management-alpine",
         ports={"rabbitmq": 5672, "rabbitmq_management": 15672},
-        environment={"RABBITMQ_DEFAULT_USER": "orderbus", "RABBITMQ_DEFAULT_PASS": "{password}"},
+        environment={
+            "RABBITMQ_DEFAULT_USER": "orderbus",
+            "RABBITMQ_DEFAULT_PASS": "{password}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-rabbit max_message_size 4194304",
+        },
         data="/var/lib/rabbitmq",
     ),
     "redis": Container(

@@ -5,8 +5,10 @@ As a program (`python -m deploy.stack.keys FOLDER`) it makes them in a folder: c
 
 import json
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from deploy.stack.state import write_private
 
@@ -15,6 +17,8 @@ AUDIENCE = "orderbus"
 SCOPES = (
     "orders:read",
     "orders:write",
+    "orders:release",
+    "orders:refund",
     "products:write",
     "stock:write",
     "events:publish",
@@ -23,6 +27,9 @@ SCOPES = (
     "ops:read",
     "ops:dead-letters",
 )
+SYSTEM_SCOPES = ("events:publish", "orders:read", "orders:write")
+"""What another system may do over HTTP, under its own source."""
+
 LIFETIME = timedelta(days=30)
 RENEWED_BEFORE = timedelta(days=1)
 
@@ -36,7 +43,6 @@ def jwks_path(keys: Path) -> Path:
 
 def keep(keys: Path, now: datetime) -> str:
     """A token that is good for a day at least; key and token are made when missing and kept otherwise."""
-    from joserfc import jwt
     from joserfc.jwk import ECKey
 
     if (keys / _KEY).exists():
@@ -50,17 +56,33 @@ def keep(keys: Path, now: datetime) -> str:
     known = keys / _TOKEN
     if known.exists() and _is_good(known.read_text(), key, now):
         return known.read_text()
+    token = _signed(key, "local", SCOPES, now, LIFETIME)
+    write_private(known, token)
+    return token
+
+
+def for_system(keys: Path, name: str, source: str, now: datetime, lifetime: timedelta) -> str:
+    """A token of another system, which speaks for this source only. It is kept nowhere."""
+    from joserfc.jwk import ECKey
+
+    keep(keys, now)
+    key = ECKey.import_key(json.loads((keys / _KEY).read_text()))
+    return _signed(key, name, SYSTEM_SCOPES, now, lifetime, source=source)
+
+
+def _signed(key: Any, subject: str, scopes: Iterable[str], now: datetime, lifetime: timedelta, **more: str) -> str:
+    from joserfc import jwt
+
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
-        "sub": "local",
+        "sub": subject,
         "iat": int(now.timestamp()),
-        "exp": int((now + LIFETIME).timestamp()),
-        "scope": " ".join(SCOPES),
+        "exp": int((now + lifetime).timestamp()),
+        "scope": " ".join(scopes),
+        **more,
     }
-    token = jwt.encode({"alg": "ES256", "kid": key.kid, "typ": "JWT"}, claims, key)
-    write_private(known, token)
-    return token
+    return jwt.encode({"alg": "ES256", "kid": key.kid, "typ": "JWT"}, claims, key)
 
 
 def _is_good(token: str, key: object, now: datetime) -> bool:

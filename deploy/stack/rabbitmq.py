@@ -16,6 +16,8 @@ ROLE = "rabbitmq"
 NAME_SERVER = "epmd"
 PORTS: tuple[str, ...] = ("rabbitmq", "rabbitmq_management", "rabbitmq_distribution", "epmd")
 ADMINISTRATOR = "orderbus"
+#: What our consumers refuse unread the broker refuses already: a hundred times 128 MiB, its default, fill any memory.
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
 def is_installed() -> bool:
@@ -100,6 +102,7 @@ def _configure(home: Path, ports: Mapping[str, int], password: str) -> None:
 listeners.tcp.1 = 127.0.0.1:{ports["rabbitmq"]}
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {ports["rabbitmq_management"]}
+max_message_size = {MAX_MESSAGE_BYTES}
 default_user = {ADMINISTRATOR}
 default_pass = {password}
 default_user_tags.administrator = true

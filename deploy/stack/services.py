@@ -7,10 +7,11 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import quote, urlsplit
 
+from deploy.rabbitmq import names
 from deploy.stack import keys, ports, processes, waiting
 from deploy.stack.credentials import SERVICES, Credentials
 from deploy.stack.processes import Process
-from deploy.stack.servers import Servers
+from deploy.stack.servers import RabbitMQ, Servers
 from deploy.stack.state import CHECKOUT, Say, StackError, StackFolder
 
 SANDBOX = "sandbox"
@@ -86,7 +87,7 @@ def settings_of(
         told = {
             **basics,
             "POSTGRES_URL": role_url(servers.postgres.superuser_url, role, secrets[f"role_{role}"]),
-            "RABBITMQ_URL": servers.rabbitmq.url,
+            "RABBITMQ_URL": bus_url(servers.rabbitmq, role, secrets[f"bus_{role}"]),
             "REDIS_URL": servers.redis.url,
             "AUTH_JWKS": str(keys.jwks_path(folder.path / "keys")),
             "AUTH_ISSUER": keys.ISSUER,
@@ -113,6 +114,13 @@ def role_url(superuser_url: str, service: str, password: str) -> str:
     parts = urlsplit(superuser_url)
     role, place = f"{parts.path.removeprefix('/')}_{service}", parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{role}:{quote(password, safe='')}@{place}").geturl()
+
+
+def bus_url(rabbitmq: RabbitMQ, service: str, password: str) -> str:
+    """The same vhost, entered as the service's own user. Where no management API is known there are no such users."""
+    if rabbitmq.management_url is None:
+        return rabbitmq.url
+    return names.user_url(rabbitmq.url, names.service_user(names.vhost_of(rabbitmq.url), service), password)
 
 
 def is_ready(port: int) -> bool:

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from deploy.stack import credentials, keys, ports, processes, servers, services, waiting
+from deploy.stack.credentials import Credentials
 from deploy.stack.servers import Servers
 from deploy.stack.state import Say, StackError, StackFolder, checkout_folder, locked, silent
+from deploy.stack.troubles import Troubles, troubles_of
 from deploy.stack.undoing import all_or_nothing
 
 FILE = "stack.json"
@@ -17,12 +19,13 @@ FILE = "stack.json"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One part of the stack, as `status` shows it."""
+    """One part of the stack, as `status` shows it; of a service that runs, also what needs a look."""
 
     name: str
     state: str
     url: str | None
     pid: int | None
+    troubles: Troubles | None = None
 
 
 def up(say: Say = silent, folder: StackFolder | None = None) -> dict[str, Any]:
@@ -35,7 +38,7 @@ def up(say: Say = silent, folder: StackFolder | None = None) -> dict[str, Any]:
         secrets = credentials.keep(folder)
         token = keys.keep(folder.room("keys"), datetime.now(UTC))
         found = servers.bring_up(folder, say)
-        _prepare(found, secrets.role_passwords)
+        _prepare(found, secrets, say)
         chosen = services.start_services(folder, found, secrets, say)
         stack = _describe(folder, found, chosen, token)
         folder.write(FILE, stack)
@@ -62,7 +65,15 @@ def status(folder: StackFolder | None = None) -> list[Line]:
     stack = folder.read(FILE)
     parts = {name: stack.get(name) for name in ("postgres", "rabbitmq", "redis", "sandbox")}
     parts |= {name: stack.get("services", {}).get(name) for name in credentials.SERVICES}
-    return [_line(folder, name, part) for name, part in parts.items()]
+    lines = [_line(folder, name, part) for name, part in parts.items()]
+    return [_with_troubles(line, str(stack.get("token", ""))) for line in lines]
+
+
+def _with_troubles(line: Line, token: str) -> Line:
+    # one that is not ready, for want of the broker, has most to tell
+    if line.name not in credentials.SERVICES or line.url is None or line.state not in ("running", "not answering"):
+        return line
+    return replace(line, troubles=troubles_of(line.url, token))
 
 
 def _line(folder: StackFolder, name: str, part: dict[str, Any] | None) -> Line:
@@ -86,10 +97,22 @@ def _answers(name: str, url: str) -> bool:
         return False
 
 
-def _prepare(found: Servers, role_passwords: dict[str, str]) -> None:
+def _prepare(found: Servers, secrets: Credentials, say: Say) -> None:
     from deploy.prepare import prepare
+    from deploy.rabbitmq.management import ManagementError
 
-    asyncio.run(prepare(found.postgres.superuser_url, found.rabbitmq.url, role_passwords))
+    bus = found.rabbitmq
+    if bus.management_url is None:
+        say(
+            "ORDERBUS_RABBITMQ_URL came without ORDERBUS_RABBITMQ_MANAGEMENT_URL: no users can be made there, so the services "
+            "enter RabbitMQ as the user given, and may do on it what that user may"
+        )
+    try:
+        asyncio.run(
+            prepare(found.postgres.superuser_url, bus.url, secrets.role_passwords, bus.management_url, secrets.bus_passwords)
+        )
+    except ManagementError as error:
+        raise StackError(str(error)) from error
 
 
 def _stop(folder: StackFolder, roles: Iterable[str], patience: float = 20) -> None:

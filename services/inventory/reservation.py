@@ -83,7 +83,8 @@ class Reservation:
         """The order with one more fact. A payment, or a person's release, is worth another try for stock."""
         match fact:
             case OrderPlaced():
-                return replace(self, lines=self.lines or _wanted(fact), collected=fact.collected_by is not None)
+                collected = self.collected or fact.collected_by is not None
+                return replace(self, lines=self.lines or _wanted(fact), collected=collected)
             case OrderPaid() if self.paid or self.cancelled:
                 return replace(self, lines=self.lines or _wanted(fact), paid=True)
             case OrderPaid():

@@ -1,22 +1,25 @@
 """HTTP in."""
 
+from dataclasses import dataclass, replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ValidationError
 
 from services.logistics import progress, standard_webhooks, store, tracking, views
 from services.logistics.settings import settings
+from services.logistics.tracking import Scan
 from services.logistics.views import ShipmentView
-from shared.auth import scope
+from shared import bounds, cards, telemetry
+from shared.auth import of_every_shop, scope
 from shared.codec import explain
 from shared.events.fields import OrderId
-from shared.http import Reader, Transactional, Tx
+from shared.http import Reader, Signed, Transactional, Tx, read_body
 from shared.problems import NotFound, Unauthenticated, Unprocessable
 
 shipments = APIRouter(prefix="/api/shipments", tags=["shipments"], route_class=Transactional)
-webhooks = APIRouter(prefix="/api/webhooks", tags=["webhooks"], route_class=Transactional)
+webhooks = APIRouter(prefix="/api/webhooks", tags=["webhooks"], route_class=Signed)
 
 
 class Shipments(BaseModel):
@@ -31,13 +34,13 @@ class Taken(BaseModel):
     scans: int
 
 
-@shipments.get("", dependencies=[scope("shipments:read")])
+@shipments.get("", dependencies=[scope("shipments:read"), of_every_shop])
 async def list_shipments(order_id: Annotated[OrderId, Query()], reader: Reader) -> Shipments:
     """An order's parcel, once the order is paid."""
     return Shipments(shipments=await views.of_order(reader, order_id))
 
 
-@shipments.get("/{shipment_id}", dependencies=[scope("shipments:read")])
+@shipments.get("/{shipment_id}", dependencies=[scope("shipments:read"), of_every_shop])
 async def get_shipment(shipment_id: UUID, reader: Reader) -> ShipmentView:
     """One parcel."""
     found = await views.shipment(reader, shipment_id)
@@ -46,22 +49,37 @@ async def get_shipment(shipment_id: UUID, reader: Reader) -> ShipmentView:
     return found
 
 
-@webhooks.post("/dhl")
-async def take_scans(request: Request, tx: Tx) -> Taken:
-    """Scans of any carrier's parcels, in the form of DHL's Shipment Tracking Unified Push, signed by Standard Webhooks.
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a signed notification said."""
 
-    A scan of a number that is not known here is kept until it is. 401 when the signature is not right or not of these
-    five minutes."""
-    body = await request.body()
+    webhook_id: str
+    scans: list[Scan]
+
+
+async def _signed(request: Request) -> _Told:
+    """The signature is checked before anything is read, and before there is a transaction."""
+    body = await read_body(request)
     try:
-        webhook_id = standard_webhooks.verify(settings().webhook_keys, request.headers, body, tx.now)
+        webhook_id = standard_webhooks.verify(settings().webhook_keys, request.headers, body, telemetry.now())
+        bounds.check_json(body)
         scans = tracking.read(body)
     except standard_webhooks.NotSigned as error:
         raise Unauthenticated(str(error)) from None
     except ValidationError as error:
         raise Unprocessable(explain(error)) from None
-    if not await store.take_webhook(tx, "dhl", webhook_id):
+    # a carrier's words are kept: they are not refused, for the parcel's sake, and no card number stays in them
+    return _Told(webhook_id, [replace(scan, description=cards.masked_text(scan.description)) for scan in scans])
+
+
+@webhooks.post("/dhl")
+async def take_scans(told: Annotated[_Told, Depends(_signed)], tx: Tx) -> Taken:
+    """Scans of any carrier's parcels, in the form of DHL's Shipment Tracking Unified Push, signed by Standard Webhooks.
+
+    A scan of a number that is not known here is kept until it is. 401 when the signature is not right or not of these
+    five minutes."""
+    if not await store.take_webhook(tx, "dhl", told.webhook_id):
         return Taken(scans=0)
-    await store.keep_scans(tx, scans)
-    await progress.track(tx, scans)
-    return Taken(scans=len(scans))
+    await store.keep_scans(tx, told.scans)
+    await progress.track(tx, told.scans)
+    return Taken(scans=len(told.scans))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from services.logistics import notify as messages
-from services.logistics import progress, shipping, sms, store
+from services.logistics import progress, shipping, sms, store, views
 from services.logistics.carriers import carriers
 from services.logistics.shipping import Answer, Kind, Moot, Unknown
 from services.logistics.store import Errand
@@ -66,7 +66,9 @@ def _next_try(tx: Tx, errand: Errand, answer: Answer) -> datetime | None:
 
 
 def _job(kind: Kind, call: Callable[[Errand], Awaitable[Answer]]) -> Job[Errand, Answer]:
-    return Job(kind, lambda tx, limit: store.claim(tx, kind, limit), call, partial(_record, kind))
+    return Job(
+        kind, lambda tx, limit: store.claim(tx, kind, limit), call, partial(_record, kind), overdue=partial(views.overdue, kind)
+    )
 
 
 book = _job(Kind.BOOK, _ask_for_waybill)

@@ -127,6 +127,8 @@ class Shipment:
     failure: str | None = None
     # people decided
     released_at: datetime | None = None
+    # the failure on its way that a release has answered, by the carrier's clock as failed_at is
+    answered_failure_at: datetime | None = None
     cancelled_at: datetime | None = None
     withdrawn_at: datetime | None = None
 
@@ -186,7 +188,7 @@ class Shipment:
     def _failed_on_its_way(self) -> bool:
         if self.failed_at is None:
             return False
-        mended = [at for at in (self.delivered_at, self.released_at) if at is not None]
+        mended = [at for at in (self.delivered_at, self.answered_failure_at) if at is not None]
         return all(self.failed_at > at for at in mended)
 
     def owes(self, kind: Kind) -> bool:
@@ -232,12 +234,11 @@ def cancel(shipment: Shipment, at: datetime, *, may_be_booked: bool) -> Shipment
 
 def release(shipment: Shipment, carrier: str | None, at: datetime) -> Shipment:
     """A person has looked at what failed: a parcel that nobody took is offered again, one under way is tried again by
-    its carrier. What has not failed stays as it is."""
+    its carrier. What has not failed stays as it is; a failure not heard of yet is not answered."""
     if shipment.state is not State.FAILED:
         return shipment
-    at = max(at, shipment.failed_at or at)  # carriers' clocks are not ours
     if shipment.waybill or shipment.ship_to is None:
-        return replace(shipment, released_at=at)
+        return replace(shipment, released_at=at, answered_failure_at=shipment.failed_at)
     return replace(shipment, released_at=at, carrier=carrier, refused=None if carrier else _nobody_goes_to(shipment.ship_to))
 
 

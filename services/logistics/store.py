@@ -87,15 +87,15 @@ async def save(tx: Tx, shipments: Collection[Shipment]) -> None:
                tracking_url = new.tracking_url, booked_at = new.booked_at, told_at = new.told_at, told_by = new.told_by,
                in_transit_at = new.in_transit_at, delivered_at = new.delivered_at, failed_at = new.failed_at,
                failure = new.failure, released_at = new.released_at, cancelled_at = new.cancelled_at,
-               withdrawn_at = new.withdrawn_at
+               withdrawn_at = new.withdrawn_at, answered_failure_at = new.answered_failure_at
           FROM unnest($1::text[], $2::jsonb[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[],
                       $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[],
                       $15::text[], $16::timestamptz[], $17::timestamptz[], $18::text[], $19::timestamptz[],
                       $20::timestamptz[], $21::timestamptz[], $22::text[], $23::timestamptz[], $24::timestamptz[],
-                      $25::timestamptz[])
+                      $25::timestamptz[], $26::timestamptz[])
                new (state, ship_to, shipment_id, order_id, paid_at, deducted_at, phone, contents, value, currency, carrier,
                     serial, refused, waybill, tracking_url, booked_at, told_at, told_by, in_transit_at, delivered_at,
-                    failed_at, failure, released_at, cancelled_at, withdrawn_at)
+                    failed_at, failure, released_at, answered_failure_at, cancelled_at, withdrawn_at)
          WHERE shipment.shipment_id = new.shipment_id
         """,
         [shipment.state for shipment in ordered],

@@ -1,12 +1,12 @@
-"""SQL that reads for HTTP."""
+"""SQL that reads: for HTTP, and for the metric of what is stuck."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from services.logistics.shipping import State
+from services.logistics.shipping import Kind, State
 from shared.database import Reader
 
 
@@ -52,3 +52,10 @@ async def shipment(reader: Reader, shipment_id: UUID) -> ShipmentView | None:
 
 def _view(row: Any) -> ShipmentView:
     return ShipmentView(**dict(row))
+
+
+async def overdue(kind: Kind, reader: Reader, late: timedelta) -> int:
+    """Errands that should have been done so long ago."""
+    query = "SELECT count(*) FROM errand WHERE kind = $1 AND next_attempt_at < now() - $2::interval"
+    count: int = await reader.fetchval(query, kind, late)
+    return count

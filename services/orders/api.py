@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import uuid_utils.compat
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.orders import admission, lifecycle, placing, store, views
 from services.orders.interception import suspicions
@@ -13,7 +13,7 @@ from services.orders.lifecycle import Order, Status
 from services.orders.placing import PlaceOrder
 from services.orders.settings import settings
 from services.orders.views import OrderView, RefundView, TimelineEntry
-from shared.auth import Caller, scope
+from shared.auth import Caller, Principal, scope
 from shared.database import Tx as DatabaseTx
 from shared.events import OURS
 from shared.events.fields import OrderId, Reason
@@ -43,25 +43,30 @@ class Timeline(BaseModel):
 class Cancel(BaseModel):
     """Why the order is called off."""
 
+    model_config = ConfigDict(extra="forbid")
+
     reason: Reason = "cancelled_by_customer"
 
 
 class AskRefund(BaseModel):
     """How much to give back, in minor units; without an amount, all that is left."""
 
-    amount: Annotated[int, Field(gt=0)] | None = None
+    model_config = ConfigDict(extra="forbid")
+
+    amount: Annotated[int, Field(gt=0, le=10**15)] | None = None
     reason: Reason = "refund_requested"
 
 
 @router.post("", status_code=201, dependencies=[scope("orders:write")])
-async def place_order(wish: PlaceOrder, tx: Tx, response: Response) -> OrderView:
+async def place_order(wish: PlaceOrder, caller: Caller, tx: Tx, response: Response) -> OrderView:
     """Accept an order, priced by our own price list; stock, payment and shipping follow by themselves.
 
+    It belongs to the `source` of the token, if that is bound to one.
     422 when an article is unknown or sold in another currency: `line` is the index of the offending line.
     """
     prices = await store.prices(tx, {line.sku for line in wish.lines})
     try:
-        placed = placing.placed(str(uuid_utils.compat.uuid7()), SOURCE, wish, prices)
+        placed = placing.placed(str(uuid_utils.compat.uuid7()), caller.source or SOURCE, wish, prices)
     except placing.CannotPrice as refusal:
         raise Unprocessable(refusal.detail, reason=refusal.reason, line=refusal.line) from None
     order = lifecycle.place(placed, tx.now, suspicions(wish.lines, settings().orders_review_quantity))
@@ -72,61 +77,65 @@ async def place_order(wish: PlaceOrder, tx: Tx, response: Response) -> OrderView
 
 @router.get("", dependencies=[scope("orders:read")])
 async def list_orders(
+    caller: Caller,
     reader: Reader,
     status: Status | None = None,
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
     page_size: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Orders:
-    """Orders, newest first, of one status or all."""
-    found, more = await views.orders(reader, status, page, page_size)
+    """Orders, newest first, of one status or all. A token that is bound to a source lists its own; everywhere here,
+    another's order is not there for it (404)."""
+    found, more = await views.orders(reader, caller.source, status, page, page_size)
     return Orders(orders=found, page=page, next_page=page + 1 if more else None)
 
 
 @router.get("/{order_id}", dependencies=[scope("orders:read")])
-async def get_order(order_id: OrderId, reader: Reader) -> OrderView:
+async def get_order(order_id: OrderId, caller: Caller, reader: Reader) -> OrderView:
     """One order with what is known of its payment, parcel and refunds."""
-    order = await views.order(reader, order_id)
+    order = await views.order(reader, order_id, caller.source)
     if order is None:
         raise _unknown(order_id)
     return order
 
 
 @router.get("/{order_id}/timeline", dependencies=[scope("orders:read")])
-async def get_timeline(order_id: OrderId, reader: Reader) -> Timeline:
+async def get_timeline(order_id: OrderId, caller: Caller, reader: Reader) -> Timeline:
     """What every service said of the order, with the milliseconds between."""
-    events = await views.timeline(reader, order_id)
+    events = await views.timeline(reader, order_id, caller.source)
     if not events:
         raise _unknown(order_id)
     return Timeline(order_id=order_id, events=events)
 
 
 @router.post("/{order_id}/cancel", dependencies=[scope("orders:write")])
-async def cancel_order(order_id: OrderId, tx: Tx, why: Cancel | None = None) -> OrderView:
+async def cancel_order(order_id: OrderId, caller: Caller, tx: Tx, why: Cancel | None = None) -> OrderView:
     """Call an order off before its parcel has left; what was paid goes back by itself. 409 when it is too late."""
-    order = await _lock(tx, order_id)
+    order = await _lock(tx, order_id, caller)
     return await _change(tx, order, lifecycle.cancel(order, (why or Cancel()).reason, tx.now))
 
 
-@router.post("/{order_id}/release", dependencies=[scope("orders:write")])
-async def release_order(order_id: OrderId, tx: Tx, caller: Caller) -> OrderView:
-    """Send a held order on its way again; whoever had stopped it tries once more. 409 when it is not held."""
-    order = await _lock(tx, order_id)
+@router.post("/{order_id}/release", dependencies=[scope("orders:release")])
+async def release_order(order_id: OrderId, caller: Caller, tx: Tx) -> OrderView:
+    """Send a held order on its way again; whoever had stopped it tries once more. 409 when it is not held.
+
+    For who has looked at it: a shop that places orders cannot also pass them (scope orders:release)."""
+    order = await _lock(tx, order_id, caller)
     return await _change(tx, order, lifecycle.release(order, caller.subject, tx.now))
 
 
-@router.post("/{order_id}/refunds", status_code=201, dependencies=[scope("orders:write")])
-async def refund_order(order_id: OrderId, tx: Tx, ask: AskRefund | None = None) -> RefundView:
-    """Give back a part of what was paid, or all that is left. 409 when there is not so much."""
-    order = await _lock(tx, order_id)
+@router.post("/{order_id}/refunds", status_code=201, dependencies=[scope("orders:refund")])
+async def refund_order(order_id: OrderId, caller: Caller, tx: Tx, ask: AskRefund | None = None) -> RefundView:
+    """Give back a part of what was paid, or all that is left (scope orders:refund). 409 when there is not so much."""
+    order = await _lock(tx, order_id, caller)
     refund_id, asked = str(uuid_utils.compat.uuid7()), ask or AskRefund()
     after = lifecycle.refund(order, refund_id, asked.amount, asked.reason)
     await _change(tx, order, after)
     return views.refund_view(after, refund_id)
 
 
-async def _lock(tx: DatabaseTx, order_id: str) -> Order:
+async def _lock(tx: DatabaseTx, order_id: str, caller: Principal) -> Order:
     order = await store.lock_one(tx, order_id)
-    if order is None:
+    if order is None or order.placed is None or not caller.may_see(order.placed.source):
         raise _unknown(order_id)
     return order
 

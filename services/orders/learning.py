@@ -17,6 +17,9 @@ from shared.events.payments import (
 from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentFailed, TrackingPushed
 from shared.events.stock import StockRejected, StockReserved
 
+GIVEN_BACK_UNASKED = Refund(amount=0, reason="refunded")
+"""What a shop gave back by its own decision; how much is known once we hear it from the shop."""
+
 
 class NotTheirsToSay(ValueError):
     """Another system spoke of money that it had not taken."""
@@ -79,15 +82,14 @@ def _(fact: PaymentRefunded, order: Order) -> Order:
     collected_by = order.placed.collected_by if order.placed else None
     if not fact.envelope.is_ours and fact.envelope.source != collected_by:
         raise NotTheirsToSay(f"{fact.envelope.source} cannot refund an order whose money went to {collected_by or 'us'}")
-    asked = order.refunds.get(fact.refund_id, Refund(amount=fact.amount.amount, reason="refunded"))
-    return order.but(refunds={**order.refunds, fact.refund_id: asked.model_copy(update={"reference": fact.reference})})
+    asked = order.refunds.get(fact.refund_id, GIVEN_BACK_UNASKED)
+    sent = asked.model_copy(update={"reference": fact.reference, "amount": asked.amount or fact.amount.amount})
+    return order.but(refunds={**order.refunds, fact.refund_id: sent})
 
 
 @_add.register
 def _(fact: RefundFailed, order: Order) -> Order:
-    asked = order.refunds.get(fact.refund_id)
-    if asked is None:
-        return order
+    asked = order.refunds.get(fact.refund_id, GIVEN_BACK_UNASKED)
     failed = asked.model_copy(update={"failure": fact.reason})
     return _held(order.but(refunds={**order.refunds, fact.refund_id: failed}), fact, f"refund refused: {fact.reason}")
 

@@ -74,6 +74,11 @@ class Refund(Fact):
     reference: str | None = None
     failure: str | None = None
 
+    @property
+    def is_owed(self) -> bool:
+        """It is still to be sent: what a shop gave back by its own decision is not asked for again."""
+        return self.reference is None and self.failure is None
+
 
 class Order(Fact):
     """What is known of an order. Without `placed` only other services' facts are known yet: it waits for it."""
@@ -123,11 +128,13 @@ class Order(Fact):
 
     @property
     def is_paid(self) -> bool:
-        """Stock is set aside and the whole total is there: it may be shipped."""
+        """Stock is set aside and the whole total is there: it may be shipped. Of an order that costs nothing, too, it is
+        known only once somebody has said so: there is a receipt then."""
         return (
             self.placed is not None
             and self.proceeds
             and self.reserved
+            and self.receipt is not None
             and self.captured >= self.placed.total.amount
             and not self.cancel_reason
         )
@@ -139,8 +146,8 @@ class Order(Fact):
 
     @property
     def refunded(self) -> int:
-        """What went back."""
-        return sum(refund.amount for refund in self.refunds.values() if refund.reference)
+        """What went back; what payments will not acknowledge did not."""
+        return sum(refund.amount for refund in self.refunds.values() if refund.reference and not refund.failure)
 
     @property
     def status(self) -> Status:
@@ -271,7 +278,8 @@ def follows(before: Order, after: Order) -> list[Event]:
     if new := [hold.reason for hold in after.open_holds if hold not in before.holds or before.placed is None]:
         events.append(OrderHeld(order_id=after.id, reasons=tuple(new)))
     if after.released_at != before.released_at:
-        events.append(OrderReleased(order_id=after.id, released_by=after.released_by or ""))
+        answers = tuple(dict.fromkeys(hold.at for hold in after.answered))
+        events.append(OrderReleased(order_id=after.id, released_by=after.released_by or "", answers=answers))
     if after.is_paid and not before.is_paid:
         events.append(paid(after))
     if after.cancel_reason and (before.cancel_reason is None or before.placed is None):
@@ -285,7 +293,7 @@ def follows(before: Order, after: Order) -> list[Event]:
             collected_by=placed.collected_by,
         )
         for refund_id, owed in after.refunds.items()
-        if refund_id not in before.refunds or before.placed is None
+        if owed.is_owed and (refund_id not in before.refunds or before.placed is None)
     ]
     if after.completed_at and not before.completed_at:
         events.append(OrderCompleted(order_id=after.id))

@@ -97,35 +97,49 @@ class TimelineEntry(BaseModel):
     trace_id: str | None
 
 
-async def order(reader: Reader, id: str) -> OrderView | None:
-    """The order, or None."""
-    row = await reader.fetchrow("SELECT id, placed::text, placed_at, facts FROM orders WHERE id = $1 AND placed IS NOT NULL", id)
+async def order(reader: Reader, id: str, of: str | None) -> OrderView | None:
+    """The order, or None. `of`: the one source whose orders are there for who asks; None sees all."""
+    row = await reader.fetchrow(
+        """
+        SELECT id, placed::text, placed_at, facts FROM orders
+         WHERE id = $1 AND placed IS NOT NULL AND ($2::text IS NULL OR source = $2)
+        """,
+        id,
+        of,
+    )
     return OrderView.of(order_from(row)) if row else None
 
 
-async def orders(reader: Reader, status: Status | None, page: int, page_size: int) -> tuple[list[OrderView], bool]:
+async def orders(
+    reader: Reader, of: str | None, status: Status | None, page: int, page_size: int
+) -> tuple[list[OrderView], bool]:
     """One page, newest first, and whether there are more."""
-    condition, args = ("status = $3", [status]) if status else ("placed IS NOT NULL", [])
+    # each condition is there only where it is wanted, so that each has its index
+    wanted = {column: value for column, value in (("source", of), ("status", status)) if value is not None}
+    condition = " AND ".join(["placed IS NOT NULL", *(f"{column} = ${3 + i}" for i, column in enumerate(wanted))])
     rows: list[Any] = await reader.fetch(
         f"""
         SELECT id, placed::text, placed_at, facts FROM orders WHERE {condition}
         ORDER BY placed_at DESC, id LIMIT $1 OFFSET $2
-        """,  # noqa: S608 -- both conditions are literals above
+        """,  # noqa: S608 -- the columns are literals above
         page_size + 1,
         (page - 1) * page_size,
-        *args,
+        *wanted.values(),
     )
     return [OrderView.of(order_from(row)) for row in rows[:page_size]], len(rows) > page_size
 
 
-async def timeline(reader: Reader, id: str) -> list[TimelineEntry]:
-    """What was said of the order, in the order of the speakers' clocks."""
+async def timeline(reader: Reader, id: str, of: str | None) -> list[TimelineEntry]:
+    """What was said of the order, in the order of the speakers' clocks; nothing when it is not there for who asks."""
     rows = await reader.fetch(
         """
         SELECT at, extract(epoch FROM at - min(at) OVER ())::float * 1000 AS ms, type AS event, source, note,
                event_id AS id, caused_by, trace_id
-          FROM timeline WHERE order_id = $1 ORDER BY at, event_id
+          FROM timeline
+         WHERE order_id = $1 AND ($2::text IS NULL OR EXISTS (SELECT FROM orders WHERE id = $1 AND source = $2))
+         ORDER BY at, event_id
         """,
         id,
+        of,
     )
     return [TimelineEntry(**dict(row)) for row in rows]

@@ -3,27 +3,34 @@
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 
 from services.payments import settling, store, views
-from services.payments.channels import webhooks
+from services.payments.channels.webhooks import Notification, read, verify
 from services.payments.settings import settings
 from services.payments.views import PaymentView
-from shared.auth import scope
+from shared import bounds, telemetry
+from shared.auth import of_every_shop, scope
 from shared.events.fields import OrderId
-from shared.http import Reader, Transactional, Tx
+from shared.http import Reader, Signed, Transactional, Tx, read_body
 
 log = structlog.get_logger()
 
-router = APIRouter(prefix="/api", route_class=Transactional, tags=["payments"])
+payments = APIRouter(prefix="/api/payments", route_class=Transactional, tags=["payments"])
+webhooks = APIRouter(prefix="/api/webhooks", route_class=Signed, tags=["payments"])
 
 
-@router.post("/webhooks/stripe")
-async def hear_stripe(request: Request, tx: Tx, stripe_signature: Annotated[str, Header()] = "") -> dict[str, bool]:
-    """Stripe tells what became of a shopper's payment. Its signature is checked before anything is read."""
-    body = await request.body()
-    webhooks.verify(stripe_signature, body, settings().webhook_secrets, tx.now)
-    notification = webhooks.read(body)
+async def _signed(request: Request, stripe_signature: Annotated[str, Header(max_length=4096)] = "") -> Notification:
+    """Its signature is checked before anything is read, and before there is a transaction."""
+    body = await read_body(request)
+    verify(stripe_signature, body, settings().webhook_secrets, telemetry.now())
+    bounds.check_json(body)
+    return read(body)
+
+
+@webhooks.post("/stripe")
+async def hear_stripe(notification: Annotated[Notification, Depends(_signed)], tx: Tx) -> dict[str, bool]:
+    """Stripe tells what became of a shopper's payment. 400 when it is not signed by Stripe, these five minutes."""
     if notification.answer is None or notification.payment_id is None:
         return {"received": True}
     if await store.is_heard_first(tx, "stripe", notification.id, notification.type):
@@ -35,7 +42,7 @@ async def hear_stripe(request: Request, tx: Tx, stripe_signature: Annotated[str,
     return {"received": True}
 
 
-@router.get("/payments", dependencies=[scope("payments:read")])
+@payments.get("", dependencies=[scope("payments:read"), of_every_shop])
 async def list_payments(order_id: Annotated[OrderId, Query()], reader: Reader) -> list[PaymentView]:
     """What became of an order's money."""
     return await views.payments_of(reader, order_id)

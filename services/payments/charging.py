@@ -81,6 +81,7 @@ class Payment:
     expired: bool = False
     cancelled: str | None = None
     released_at: datetime | None = None
+    answered: tuple[datetime, ...] = ()
     attempted_at: datetime | None = None
     stop_asked: bool = False
     provider_id: str | None = None
@@ -115,8 +116,9 @@ class Payment:
 
     @property
     def is_hold_approved(self) -> bool:
-        """A release counts only after the hold: one from before it was given without knowing what worries the provider."""
-        return self.held_at is not None and self.released_at is not None and self.released_at > self.held_at
+        """A release counts only if it answers the hold: another was given without knowing what worries the provider.
+        Its time does not tell: it is by another service's clock."""
+        return self.held_at in self.answered
 
     @property
     def state(self) -> State:
@@ -188,8 +190,9 @@ def _with(payment: Payment, fact: Fact, now: datetime) -> Payment:
             return replace(payment, expired=True)
         case Cancelled(reason):
             return replace(payment, cancelled=payment.cancelled or reason)
-        case Released(at):
-            return replace(payment, released_at=max(at, payment.released_at or at))
+        case Released(at, answers):
+            answered = tuple(sorted({*payment.answered, *answers}))
+            return replace(payment, released_at=max(at, payment.released_at or at), answered=answered)
         case Opened(provider_id, url):
             return replace(payment, provider_id=payment.provider_id or provider_id, url=payment.url or url)
         case Held(provider_id, reason):

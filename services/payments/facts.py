@@ -38,9 +38,11 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A person looked at the held order, at this time, and sent it on its way."""
+    """A person looked at the held order, at this time, and sent it on its way. `answers` are the times, by our own clock,
+    at which we had said that it should be looked at: what was said later, or not heard of yet, is not answered."""
 
     at: datetime
+    answers: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ async def call_off_cancelled(cancelled: list[OrderCancelled], tx: Tx) -> None:
 @on(OrderReleased, ours=True)
 async def go_on_after_review(released: list[OrderReleased], tx: Tx) -> None:
     """A person has looked: what was held goes on."""
-    await settling.learn(tx, [(event.order_id, Released(event.envelope.time)) for event in released])
+    await settling.learn(tx, [(event.order_id, Released(event.envelope.time, event.answers)) for event in released])
 
 
 @on(RefundRequested, ours=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from services.payments import channels, refunds, settling, store
+from services.payments import channels, refunds, settling, store, views
 from services.payments.charging import Payment
 from services.payments.facts import Answer, Unknown
 from services.payments.refunds import Owed
@@ -43,8 +43,8 @@ async def _record_refunds(tx: Tx, answers: Sequence[tuple[Owed, refunds.Answer]]
     await settling.learn_answers(tx, [(owed.refund, answer) for owed, answer in answers])
 
 
-charge: Job[Payment, Answer] = Job("charge", store.claim_charges, _ask_provider, _record_answers)
-refund: Job[Owed, refunds.Answer] = Job("refund", store.claim_refunds, _send_back, _record_refunds)
+charge: Job[Payment, Answer] = Job("charge", store.claim_charges, _ask_provider, _record_answers, overdue=views.overdue_charges)
+refund: Job[Owed, refunds.Answer] = Job("refund", store.claim_refunds, _send_back, _record_refunds, overdue=views.overdue_refunds)
 
 
 @every(timedelta(hours=1))

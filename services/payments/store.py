@@ -42,11 +42,12 @@ async def save(tx: Tx, payments: Sequence[Payment]) -> None:
         """
         UPDATE payment
            SET (amount, currency, channel, token, collected_by, receipt, concerns, reserved, expired, cancelled, released_at,
-                stop_asked, provider_id, url, held_at, hold_reason, reference, refused, closed, doubt, state, ending,
+                answered, stop_asked, provider_id, url, held_at, hold_reason, reference, refused, closed, doubt, state, ending,
                 refunding, errand, due_at, attempts, cause, ended_at)
              = (known.amount, known.currency, known.channel, known.token, known.collected_by, known.receipt, known.concerns,
-                known.reserved, known.expired, known.cancelled, known.released_at, known.stop_asked, known.provider_id,
-                known.url, known.held_at, known.hold_reason, known.reference, known.refused, known.closed, known.doubt,
+                known.reserved, known.expired, known.cancelled, known.released_at, known.answered, known.stop_asked,
+                known.provider_id, known.url, known.held_at, known.hold_reason, known.reference, known.refused,
+                known.closed, known.doubt,
                 known.state, known.ending, known.refunding, known.errand, known.due_at, known.attempts, known.cause,
                 coalesce(payment.ended_at, CASE WHEN known.ending IS NOT NULL THEN $2::timestamptz END))
           FROM jsonb_populate_recordset(NULL::payment, $1) AS known
@@ -187,6 +188,7 @@ def payment_of(row: Row) -> Payment:
         id=row["id"],
         order_id=row["order_id"],
         placed=_placed_of(row),
+        answered=tuple(row["answered"]),
         ending=Ending(row["ending"]) if row["ending"] else None,
         cause=_cause_of(row["cause"]),
         **{name: row[name] for name in _SAME_IN_BOTH},
@@ -220,6 +222,7 @@ def _row_of(payment: Payment) -> dict[str, Any]:
         "collected_by": terms and terms.collected_by,
         "receipt": terms and terms.receipt,
         "concerns": terms.concerns if terms else (),
+        "answered": payment.answered,
         "state": payment.state,
         "ending": payment.ending,
         "errand": payment.errand,

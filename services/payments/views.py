@@ -1,5 +1,6 @@
-"""SQL that reads for HTTP."""
+"""SQL that reads: for HTTP, and for the metric of what is stuck."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -59,3 +60,15 @@ async def _refunds_of(reader: Reader, order_id: str) -> tuple[RefundView, ...]:
         order_id,
     )
     return tuple(RefundView(**dict(row) | {"amount": Money(amount=row["amount"], currency=row["currency"])}) for row in rows)
+
+
+async def overdue_charges(reader: Reader, late: timedelta) -> int:
+    """Payments whose provider should have been asked so long ago."""
+    count: int = await reader.fetchval("SELECT count(*) FROM payment WHERE due_at < now() - $1::interval", late)
+    return count
+
+
+async def overdue_refunds(reader: Reader, late: timedelta) -> int:
+    """Refunds that should have been asked for so long ago."""
+    count: int = await reader.fetchval("SELECT count(*) FROM refund WHERE due_at < now() - $1::interval", late)
+    return count

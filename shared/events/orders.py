@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from shared.events.event import Event
 from shared.events.fields import (
@@ -101,10 +101,15 @@ class OrderHeld(Event, type="order.held"):
 
 
 class OrderReleased(Event, type="order.released"):
-    """A person has looked at a held order and sent it on its way; whoever had stopped it tries again."""
+    """A person has looked at a held order and sent it on its way; whoever had stopped it tries again.
+
+    `answers` are the times of the events that had held the order, each as its own service said it: whoever held it knows
+    by them whether the person had seen that, without comparing two services' clocks.
+    """
 
     order_id: OrderId
     released_by: str
+    answers: tuple[AwareDatetime, ...] = ()
 
     def note(self) -> str:
         return f"by {self.released_by}"

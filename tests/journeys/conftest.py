@@ -26,11 +26,11 @@ def running(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The folder of a stack that is up; `stack.up` there again brings back what was killed."""
     name = f"journeys_{uuid4().hex[:8]}"
     asyncio.run(_make_database(servers.postgres.superuser_url, name))
-    _make_vhost(servers, name)
     given = {
         "ORDERBUS_POSTGRES_URL": urlsplit(servers.postgres.superuser_url)._replace(path=f"/{name}").geturl(),
         "ORDERBUS_RABBITMQ_URL": urlsplit(servers.rabbitmq.url)._replace(path=f"/{name}").geturl(),
         "ORDERBUS_REDIS_URL": servers.redis.url,
+        "ORDERBUS_RABBITMQ_MANAGEMENT_URL": _make_vhost(servers, name),
     }
     before = {variable: os.environ.get(variable) for variable in given}
     os.environ.update(given)
@@ -74,6 +74,8 @@ async def _make_database(superuser_url: str, name: str) -> None:
     await connection.close()
 
 
-def _make_vhost(servers: Servers, name: str) -> None:
-    assert servers.rabbitmq.management_url, "set ORDERBUS_RABBITMQ_MANAGEMENT_URL: the tests make a vhost each"
-    httpx.put(f"{servers.rabbitmq.management_url}/api/vhosts/{name}", trust_env=False).raise_for_status()
+def _make_vhost(servers: Servers, name: str) -> str:
+    management_url = servers.rabbitmq.management_url
+    assert management_url, "set ORDERBUS_RABBITMQ_MANAGEMENT_URL: the tests make a vhost each"
+    httpx.put(f"{management_url}/api/vhosts/{name}", trust_env=False).raise_for_status()
+    return management_url

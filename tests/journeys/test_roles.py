@@ -13,6 +13,26 @@ from tests.journeys.shop import Shop
 SERVICES = ("orders", "inventory", "payments", "logistics")
 
 
+async def test_what_a_schema_holds_belongs_to_a_role_that_nobody_can_log_in_as(shop: Shop) -> None:
+    connection = await asyncpg.connect(shop.addresses["postgres"]["superuser_url"])
+    try:
+        owners = await connection.fetch(
+            """
+            SELECT DISTINCT rolname, rolcanlogin, rolsuper
+              FROM pg_roles JOIN (SELECT nspowner, oid FROM pg_namespace WHERE nspname = any($1)) schema ON TRUE
+             WHERE pg_roles.oid = nspowner
+                OR pg_roles.oid IN (SELECT relowner FROM pg_class WHERE relnamespace = schema.oid)
+                OR pg_roles.oid IN (SELECT proowner FROM pg_proc WHERE pronamespace = schema.oid)
+            """,
+            SERVICES,
+        )
+        database = await connection.fetchval("SELECT current_database()")
+    finally:
+        await connection.close()
+
+    assert [tuple(owner) for owner in owners] == [(f"{database}_owner", False, False)]
+
+
 @pytest.mark.parametrize("service", SERVICES)
 async def test_a_service_reads_and_writes_its_own_schema_and_no_other(shop: Shop, running: Path, service: str) -> None:
     password = credentials.keep(open_folder(running)).role_passwords[service]

@@ -19,10 +19,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from deploy.migrations import migrate
-from deploy.rabbitmq import topology
+from deploy.rabbitmq import access, topology
+from deploy.rabbitmq.management import Management
 from deploy.sandbox.app import create_app
 from deploy.sandbox.settings import Settings as SandboxSettings
 from deploy.stack import credentials, keys
+from deploy.stack.credentials import Credentials
 from deploy.stack.servers import Servers
 from deploy.stack.services import SANDBOX, settings_of
 from deploy.stack.state import open_folder
@@ -114,9 +116,9 @@ async def a_house(name: str, servers: Servers, folder: Path) -> AsyncIterator[Ho
     """The named service in a fresh database and vhost, with the sandbox beside it."""
     service: Service = import_module(f"services.{name}.main").service
     install = f"t_{name}_{uuid4().hex[:8]}"
-    servers = await _installation(servers, install, service)
     stack_folder = open_folder(folder)
     secrets = credentials.keep(stack_folder)
+    servers = await _installation(servers, install, service, secrets)
     token = keys.keep(folder / "keys", datetime.now(UTC))
     ports = {name: _free_port(), SANDBOX: _free_port(), "payments": 1, "logistics": 1} | {name: _free_port()}
     async with AsyncExitStack() as stack:
@@ -142,8 +144,8 @@ def _client(port: int, headers: dict[str, str]) -> Client:
     return Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=30)
 
 
-async def _installation(servers: Servers, name: str, service: Service) -> Servers:
-    """A database and a vhost for one service alone."""
+async def _installation(servers: Servers, name: str, service: Service, secrets: Credentials) -> Servers:
+    """A database and a vhost for one service alone, which enters the bus as its own user, as in production."""
     admin = await asyncpg.connect(servers.postgres.superuser_url)
     await admin.execute(f"CREATE DATABASE {name}")
     await admin.close()
@@ -151,12 +153,10 @@ async def _installation(servers: Servers, name: str, service: Service) -> Server
     vhost = urlsplit(servers.rabbitmq.url)._replace(path=f"/{name}").geturl()
     management = servers.rabbitmq.management_url
     assert management, "set ORDERBUS_RABBITMQ_MANAGEMENT_URL: the tests make a vhost each"
-    async with Client(trust_env=False) as client:
-        parts = urlsplit(management)
-        base = parts._replace(netloc=parts.netloc.rpartition("@")[2], path="").geturl()
-        response = await client.put(f"{base}/api/vhosts/{name}", auth=(parts.username or "", parts.password or ""))
-        response.raise_for_status()
-    await topology.declare(vhost, [service])
+    async with Management(management, vhost) as broker:
+        await broker.put("vhosts", name)
+        await topology.declare(vhost, [service])
+        await access.let_in(broker, [service], secrets.bus_passwords)
     connection = await asyncpg.connect(database)
     await migrate(connection, service.name)
     await connection.execute(f"INSERT INTO {service.name}.subscribed_type SELECT unnest($1::text[])", sorted(service.handlers))

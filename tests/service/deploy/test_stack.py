@@ -11,10 +11,12 @@ import asyncpg
 import httpx
 import pytest
 import redis.asyncio
+from aio_pika.exceptions import AMQPError
 
 from deploy.stack import docker, postgres, processes, waiting
 from deploy.stack.servers import SERVERS, Servers, start_servers, stop_servers
 from deploy.stack.state import StackError, StackFolder, open_folder
+from shared import codec
 
 pytestmark = [
     # One stack for all of them, on one worker: each start takes seconds.
@@ -70,6 +72,14 @@ def test_no_server_lets_anybody_in_without_the_password(name: str, running: Serv
     assert SERVERS[name].answers(url)
     with pytest.raises(StackError, match="refuses the user or password"):
         SERVERS[name].answers(f"{scheme}://{user.partition(':')[0]}:wrong@{place}")
+
+
+async def test_the_broker_refuses_what_the_services_would_not_read(running: Servers) -> None:
+    async with await aio_pika.connect(running.rabbitmq.url) as bus:
+        channel = await bus.channel(publisher_confirms=True)
+        message = aio_pika.Message(b" " * (codec.MAX_BODY_BYTES + 1))
+        with pytest.raises(AMQPError, match="larger than"):
+            await channel.default_exchange.publish(message, "nowhere", mandatory=False)
 
 
 def test_a_second_start_leaves_what_runs_alone(running: Servers, folder: StackFolder) -> None:

@@ -61,10 +61,11 @@ async def test_money_that_the_provider_holds_is_taken_once_a_person_has_released
     payments: Client, sandbox: Client, bus: Bus, order_id: str
 ) -> None:
     await order(bus, order_id, "card", "tok_review")
-    assert (await bus.expect(PaymentReviewRequired, order_id=order_id)).reasons == ("elevated_risk_level",)
+    review = await bus.expect(PaymentReviewRequired, order_id=order_id)
+    assert review.reasons == ("elevated_risk_level",)
     assert [charge["captured"] for charge in await charges(sandbox, order_id)] == [0]
 
-    await bus.publish(OrderReleased(order_id=order_id, released_by="wang"))
+    await bus.publish(OrderReleased(order_id=order_id, released_by="wang", answers=(review.envelope.time,)))
 
     await bus.expect(PaymentCaptured, order_id=order_id)
     assert [charge["captured"] for charge in await charges(sandbox, order_id)] == [PRICE.amount]

@@ -81,6 +81,11 @@ def test_a_service_uses_its_own_role(service: str) -> None:
     assert CONTAINERS[service]["command"] == [f"services.{service}"]
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_uses_its_own_user_on_the_bus(service: str) -> None:
+    assert f"//orderbus_{service}:" in CONTAINERS[service]["environment"]["ORDERBUS_RABBITMQ_URL"]
+
+
 def test_every_setting_has_the_default_that_the_example_documents() -> None:
     text = (CHECKOUT / "docker-compose.yml").read_text()
     used = dict(re.findall(r"\$\{(ORDERBUS_\w+):-([^}]*)\}", text))

@@ -28,6 +28,19 @@ def test_a_token_has_every_scope_for_thirty_days(tmp_path: Path) -> None:
     assert str(claims["scope"]).split() == list(keys.SCOPES)
 
 
+def test_a_systems_token_speaks_for_its_source_only_and_is_kept_nowhere(tmp_path: Path) -> None:
+    local = keys.keep(tmp_path, NOW)
+
+    token = keys.for_system(tmp_path, "taobao-42", "/shops/taobao-42", NOW, timedelta(days=7))
+
+    claims = claims_of(token, tmp_path)
+    assert (claims["sub"], claims["source"]) == ("taobao-42", "/shops/taobao-42")
+    assert str(claims["scope"]).split() == ["events:publish", "orders:read", "orders:write"]
+    assert claims["exp"] == int((NOW + timedelta(days=7)).timestamp())
+    assert not [path for path in tmp_path.iterdir() if token in path.read_text()]
+    assert keys.keep(tmp_path, NOW) == local
+
+
 def test_what_the_services_are_given_cannot_sign(tmp_path: Path) -> None:
     keys.keep(tmp_path, NOW)
 

@@ -38,6 +38,19 @@ def test_a_service_enters_the_database_as_its_own_role(
     assert told[service]["ORDERBUS_POSTGRES_URL"] == (f"postgresql://orderbus_{service}:{password}@127.0.0.1:20001/orderbus")
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_enters_the_bus_as_its_own_user(
+    service: str, told: Mapping[str, Mapping[str, str]], secrets: Credentials
+) -> None:
+    password = secrets.bus_passwords[service]
+
+    assert told[service]["ORDERBUS_RABBITMQ_URL"] == f"amqp://orderbus_{service}:{password}@127.0.0.1:20002/%2F"
+
+
+def test_where_no_users_can_be_made_a_service_enters_the_bus_as_the_user_that_was_given() -> None:
+    assert services.bus_url(RabbitMQ("amqp://boss:pw@mq.example/", None, None), "orders", "x") == "amqp://boss:pw@mq.example/"
+
+
 def test_a_partners_secret_is_known_to_who_calls_it_only(told: Mapping[str, Mapping[str, str]], secrets: Credentials) -> None:
     def who_knows(secret: str) -> set[str]:
         return {role for role in services.ROLES if secrets[secret] in told[role].values()}

@@ -40,6 +40,13 @@ def test_stock_for_an_order_whose_shop_has_the_money_is_deducted_at_once() -> No
     assert warehouse.of().expires_at is None
 
 
+def test_an_order_whose_shop_has_the_money_stays_so_whatever_is_told_of_it_later() -> None:
+    warehouse = a_warehouse().tell(placed(("A", 1), collected_by="/shops/a")).tell(placed(("A", 1)))
+
+    assert warehouse.of().is_paid_for
+    assert warehouse.of().state is State.COMMITTED
+
+
 def test_an_order_is_reserved_whole_or_not_at_all() -> None:
     warehouse = Warehouse(shelves(("A", "main", 5), ("B", "main", 0))).tell(placed(("A", 1), ("B", 1)))
 

@@ -82,6 +82,16 @@ def test_less_than_the_total_does_not_pay_an_order() -> None:
     assert after.status is Status.PLACED
 
 
+def test_an_order_that_costs_nothing_is_paid_once_payments_has_said_so() -> None:
+    free = an_order(reserved(), unit_price=0)
+    nothing = Money(amount=0, currency="CNY")
+
+    after = learn(free, heard(PaymentCaptured(order_id="T-1", payment_id="p", channel="invoice", amount=nothing, reference="r")))
+
+    assert (free.status, lifecycle.follows(an_order(unit_price=0), free)) == (Status.PLACED, [])
+    assert [type(event) for event in lifecycle.follows(free, after)] == [OrderPaid]
+
+
 def test_money_alone_does_not_pay_an_order_whose_stock_is_not_set_aside() -> None:
     assert an_order(captured()).status is Status.PLACED
 
@@ -162,7 +172,7 @@ def test_a_review_holds_the_order_and_a_release_sends_it_on() -> None:
     after = lifecycle.release(held, "local", NOW + timedelta(minutes=1))
 
     assert (held.status, after.status) == (Status.HELD, Status.PLACED)
-    assert lifecycle.follows(held, after) == [OrderReleased(order_id="T-1", released_by="local")]
+    assert lifecycle.follows(held, after) == [OrderReleased(order_id="T-1", released_by="local", answers=(NOW,))]
 
 
 def test_an_order_held_again_after_its_release_is_held() -> None:
@@ -246,6 +256,29 @@ def test_a_shop_that_took_the_money_says_that_it_gave_it_back() -> None:
     refund = PaymentRefunded(order_id="T-1", refund_id="T-1:cancel", amount=TOTAL, reference="x")
 
     assert learn(order, heard(refund, source="/shops/a")).refunded == TOTAL.amount
+
+
+def test_what_a_shop_gave_back_by_its_own_decision_is_not_asked_for_again() -> None:
+    before = an_order(reserved(), collected_by="/shops/a")
+    some = Money(amount=100, currency="CNY")
+    given_back = PaymentRefunded(order_id="T-1", refund_id="own-1", amount=some, reference="x")
+
+    after = learn(before, heard(given_back, source="/shops/a"))
+
+    assert after.refunded == 100
+    assert lifecycle.follows(before, after) == []
+
+
+def test_what_payments_does_not_acknowledge_was_not_given_back_whichever_is_heard_first() -> None:
+    before = an_order(reserved(), collected_by="/shops/a")
+    too_much = Money(amount=29901, currency="CNY")
+    told = heard(PaymentRefunded(order_id="T-1", refund_id="own-1", amount=too_much, reference="x"), source="/shops/a")
+    refused = heard(RefundFailed(order_id="T-1", refund_id="own-1", reason="more than is left"))
+
+    one, other = learn(learn(before, told), refused), learn(learn(before, refused), told)
+
+    assert one == other
+    assert (one.refunded, one.status) == (0, Status.HELD)
 
 
 def test_a_delivered_order_is_completed_once_the_return_window_is_over() -> None:

@@ -34,7 +34,7 @@ OUTSIDE: list[Fact] = [terms(), Reserved(), Cancelled("changed my mind"), Expire
 TOLD: dict[str, list[Fact]] = {
     "a card that is taken": [Captured("pi_1", PRICE), Unknown("timeout")],
     "a card that is declined": [Refused("generic_decline"), Unknown("timeout")],
-    "a card that is held, and taken": [Held("pi_1", "elevated"), Released(SOON), Captured("pi_1", PRICE)],
+    "a card that is held, and taken": [Held("pi_1", "elevated"), Released(SOON, (NOW,)), Captured("pi_1", PRICE)],
     "a session that is paid": [Opened("cs_1", "https://pay.example"), Captured("pi_1", PRICE), Unknown("timeout")],
     "a session that fails": [Opened("cs_1", "https://pay.example"), Refused("payment_failed")],
     "a session that lapses": [Opened("cs_1", "https://pay.example"), Closed()],
@@ -153,7 +153,7 @@ def test_whenever_the_job_runs_the_charge_ends_once_and_as_the_provider_has_it(
             learn(provider.tell())
         elif moment == "shopper":
             provider.shopper_acts()
-    for fact in [*left, terms(), Reserved(), Released(SOON + timedelta(hours=1)), Expired()]:
+    for fact in [*left, terms(), Reserved(), Released(SOON + timedelta(hours=1), (NOW,)), Expired()]:
         learn(fact)
     for _ in range(5):
         ask(answered=True)

@@ -150,15 +150,25 @@ def test_money_that_the_provider_holds_waits_for_a_person_who_takes_it_or_lets_i
     assert charging.follows(before, held) == [
         PaymentReviewRequired(order_id="T-1", payment_id=str(held.id), reasons=("elevated_risk_level",))
     ]
-    assert told(held, [Released(SOON)]).errand is Errand.CAPTURE
+    assert told(held, [Released(SOON, (NOW,))]).errand is Errand.CAPTURE
     assert told(held, [Cancelled("fraud")]).errand is Errand.VOID
-    assert told(held, [Released(SOON), Cancelled("fraud")]).errand is Errand.VOID
+    assert told(held, [Released(SOON, (NOW,)), Cancelled("fraud")]).errand is Errand.VOID
 
 
-def test_a_release_from_before_the_provider_held_the_money_does_not_take_it() -> None:
-    released_earlier = an_attempted_payment(Released(NOW - timedelta(minutes=1)))
+def test_a_release_that_answers_something_else_does_not_take_held_money_whatever_its_clock_says() -> None:
+    hold, seen_earlier = Held("pi_1", "elevated_risk_level"), NOW - timedelta(minutes=5)
 
-    assert told(released_earlier, [Held("pi_1", "elevated_risk_level")]).state is State.HELD
+    for released_at in (NOW - timedelta(hours=1), NOW + timedelta(hours=1)):
+        release = Released(released_at, (seen_earlier,))
+
+        assert told(an_attempted_payment(), [release, hold]).state is State.HELD
+        assert told(an_attempted_payment(), [hold, release]).state is State.HELD
+
+
+def test_a_release_of_held_money_takes_it_even_if_the_clock_of_who_released_it_is_behind() -> None:
+    held = an_attempted_payment(Held("pi_1", "elevated_risk_level"))
+
+    assert told(held, [Released(NOW - timedelta(hours=1), (NOW,))]).errand is Errand.CAPTURE
 
 
 def test_the_shopper_is_sent_to_the_providers_page_once() -> None:

@@ -88,6 +88,18 @@ def test_an_event_that_is_none_says_which_attribute_is_wrong(change: dict[str, o
     assert reason in unreadable.reason
 
 
+def test_an_event_with_a_card_number_is_refused_and_the_number_is_not_kept() -> None:
+    body = orjson.dumps(
+        orjson.loads(codec.encode(EVENT, ENVELOPE)) | {"data": {"order_id": "T-1", "reason": "card 4242 4242 4242 4242"}}
+    )
+
+    decoded = codec.decode(body, codec.SINGLE, {})
+
+    assert not decoded.events
+    assert decoded.unreadable[0].reason == "data.reason: looks like a card number"
+    assert b"4242" not in decoded.unreadable[0].body
+
+
 def test_a_message_that_is_too_large_is_refused_unread() -> None:
     decoded = codec.decode(b" " * (codec.MAX_BODY_BYTES + 1), codec.SINGLE, {})
 
@@ -101,6 +113,25 @@ def test_events_nobody_wants_are_not_even_looked_at() -> None:
 
     assert not decoded.events
     assert not decoded.unreadable
+
+
+def test_an_event_that_may_not_be_there_says_why_and_its_data_is_not_looked_at() -> None:
+    good = codec.encode(EVENT, ENVELOPE)
+    bad = orjson.dumps(orjson.loads(good) | {"source": "/shops/other", "data": {}})
+
+    decoded = codec.decode(*codec.join([good, bad]), {}, objection=lambda e: None if e.is_ours else f"source: {e.source}")
+
+    assert decoded.events == [EVENT]
+    (unreadable,) = decoded.unreadable
+    assert unreadable.reason == "source: /shops/other"
+    assert unreadable.envelope is not None
+    assert unreadable.envelope.id == "id-1"
+
+
+def test_an_event_that_may_not_be_there_is_refused_even_where_nobody_wants_it() -> None:
+    decoded = codec.decode(codec.encode(EVENT, ENVELOPE), codec.SINGLE, {}, wanted=lambda _: False, objection=lambda _: "no")
+
+    assert decoded.unreadable[0].reason == "no"
 
 
 def test_a_field_of_a_later_version_is_ignored() -> None:

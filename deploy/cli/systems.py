@@ -1,0 +1,127 @@
+"""systems add, list, remove, token: which other systems may speak and listen, and what each of them may say and hear."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from deploy.cli.events import fail
+
+if TYPE_CHECKING:
+    from deploy.rabbitmq.management import Management
+
+T = TypeVar("T")
+
+app = typer.Typer(help="Other systems: who may publish and hear what.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="What the system is called here: small letters, digits and hyphens.")]
+
+
+@app.command()
+def add(
+    name: Name,
+    source: Annotated[str, typer.Option(help="The CloudEvents source of all it says: /shops/taobao-42.")],
+    publishes: Annotated[list[str] | None, typer.Option(help="An event type that it may say; again for each.")] = None,
+    hears: Annotated[list[str] | None, typer.Option(help="Types that it hears: shipment.created, shipment.*.")] = None,
+    new_password: Annotated[bool, typer.Option("--new-password", help="The old one no longer opens anything.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Let a system in, or change what it may do: what is named now counts, and nothing else.
+
+    Prints the AMQP URL with its password, once: nobody can show it again.
+    """
+    from deploy.rabbitmq import names, systems
+
+    url, _ = _broker()
+    wanted = systems.System(name, source, tuple(sorted({*(publishes or ())})), tuple(sorted({*(hears or ())})))
+    password = _at_the_broker(lambda broker: systems.add(broker, wanted, new_password=new_password))
+    opened = None
+    if password is not None:
+        opened = names.user_url(url, names.system_user(names.vhost_of(url), name), password)
+    exchange, queue = systems.exchange_of(source), systems.queue_of(name)
+    if as_json:
+        print(json.dumps({"name": name, "url": opened, "exchange": exchange, "queue": queue}))
+        return
+    print(f"url        {opened or 'as before; --new-password makes another'}")
+    print(f"publishes  {', '.join(wanted.publishes) or 'nothing'}, to the exchange {exchange}, as {source}")
+    print(f"hears      {', '.join(wanted.hears) or 'nothing'}, from the queue {queue}")
+
+
+@app.command("list")
+def list_systems(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
+    """Who was let in, what each may say and hear, and how many messages it has not read yet."""
+    from dataclasses import asdict
+
+    from deploy.rabbitmq import systems
+
+    known = _at_the_broker(systems.everyone)
+    if as_json:
+        print(json.dumps([asdict(system) for system in known]))
+        return
+    for system in known:
+        said, heard = ", ".join(system.publishes) or "nothing", ", ".join(system.hears) or "nothing"
+        print(f"{system.name}  {system.source}\n  publishes  {said}\n  hears      {heard}; {system.waiting} messages unread")
+    if not known:
+        print("no other system was let in")
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Shut a system out at once: its connections are closed, its queue is removed with all that it has not read."""
+    from deploy.rabbitmq import systems
+
+    gone = _at_the_broker(lambda broker: systems.remove(broker, name))
+    print(
+        f"{gone.name} is shut out; {gone.waiting} messages it had not read are gone. A token it was given runs until it expires"
+    )
+
+
+@app.command()
+def token(name: Name, days: Annotated[int, typer.Option(min=1, max=366, help="How long it is good for.")] = 30) -> None:
+    """Print a bearer token for HTTP, signed with the local issuer's key: the system publishes as its own source, places
+    orders, and sees its own."""
+    from datetime import UTC, datetime, timedelta
+
+    from deploy.rabbitmq import systems
+    from deploy.stack import keys
+    from deploy.stack.state import checkout_folder
+
+    system = _at_the_broker(lambda broker: systems.find(broker, name))
+    folder = checkout_folder().room("keys")
+    print(keys.for_system(folder, system.name, system.source, datetime.now(UTC), timedelta(days=days)))
+
+
+def _broker() -> tuple[str, str]:
+    """The AMQP and the management URL, an administrator's: those of the environment, else those of this checkout's stack."""
+    from deploy.cli.addresses import stack
+
+    variables = ("ORDERBUS_RABBITMQ_URL", "ORDERBUS_RABBITMQ_MANAGEMENT_URL")
+    named = {name: value for name in variables if (value := os.environ.get(name))}
+    if len(named) == len(variables):
+        return named[variables[0]], named[variables[1]]
+    found = stack()["rabbitmq"]
+    if found["management_url"] is None:
+        fail("users are made through RabbitMQ's management API: ORDERBUS_RABBITMQ_MANAGEMENT_URL says where it is")
+    return found["url"], found["management_url"]
+
+
+def _at_the_broker(do: Callable[[Management], Awaitable[T]]) -> T:
+    """The answer; what cannot be done ends the command with the reason."""
+    from deploy.rabbitmq.management import Management, ManagementError
+    from deploy.rabbitmq.systems import Refused
+
+    url, management_url = _broker()
+
+    async def ask() -> T:
+        async with Management(management_url, url) as broker:
+            return await do(broker)
+
+    try:
+        return asyncio.run(ask())
+    except (ManagementError, Refused) as error:
+        fail(str(error))

@@ -1,0 +1,215 @@
+"""The services as they run in production: several processes of each, and somebody who starts again whatever ends. Every
+connection of theirs goes through a link of its own."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from deploy.stack import ports, processes
+from deploy.stack.processes import Process
+from deploy.stack.state import CHECKOUT, StackFolder
+from tests.faults.proxy import Link
+
+SERVICES = ("orders", "inventory", "payments", "logistics")
+SERVERS = ("postgres", "rabbitmq", "redis", "sandbox")
+
+HASTE = {"ORDERBUS_PARTNER_TIMEOUT": "1", "ORDERBUS_COMMAND_TIMEOUT": "10", "ORDERBUS_LOG_LEVEL": "INFO"}
+"""Partners are given up after a second instead of five, and their leases end in proportion."""
+
+PATIENCE = 90.0
+
+
+@dataclass(slots=True)
+class Replica:
+    """One process of a service, and its links to whatever it talks to, by server."""
+
+    service: str
+    name: str
+    port: int
+    environment: dict[str, str]
+    links: dict[str, Link]
+    process: Process | None = None
+    is_wanted: bool = True
+    extra: dict[str, str] = field(default_factory=dict)
+    """Set for a while, beside or instead of what it is told otherwise."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.is_alive
+
+    def signal(self, number: signal.Signals) -> None:
+        """Nobody is there: nothing happens."""
+        if self.process is not None and self.process.is_alive:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
+
+
+class Fleet:
+    """All replicas. Whichever ends without being told to is started again."""
+
+    def __init__(self, folder: StackFolder, replicas: list[Replica]) -> None:
+        self._folder = folder
+        self.replicas = replicas
+        self.deaths = 0
+
+    def of(self, service: str) -> list[Replica]:
+        return [replica for replica in self.replicas if replica.service == service]
+
+    def links(self, server: str, replicas: Iterable[Replica] | None = None) -> list[Link]:
+        """Every link to a server, or those of some replicas."""
+        chosen = self.replicas if replicas is None else replicas
+        return [replica.links[server] for replica in chosen if server in replica.links]
+
+    def kill_who_holds(self, port_at_postgres: int) -> int:
+        """SIGKILL to whoever Postgres knows by this port; how many that were."""
+        holders = [each for each in self.replicas if each.links["postgres"].leads_to(port_at_postgres) and each.is_alive]
+        for replica in holders:
+            replica.signal(signal.SIGKILL)
+        return len(holders)
+
+    def restore_network(self, but: Collection[Link] = ()) -> None:
+        """All links as they were."""
+        for replica in self.replicas:
+            for link in replica.links.values():
+                if link not in but:
+                    link.restore()
+
+    def start(self, replica: Replica) -> None:
+        """Run the service; it need not be ready yet."""
+        replica.is_wanted = True
+        replica.process = processes.spawn(
+            self._folder,
+            replica.name,
+            [sys.executable, "-P", "-m", f"services.{replica.service}"],
+            environment=replica.environment | replica.extra,
+            directory=CHECKOUT,
+        )
+
+    async def stop(self, replica: Replica, patience: float = 30) -> float:
+        """End it politely; the seconds it took. Raises TimeoutError, and then it is gone all the same."""
+        replica.is_wanted = False
+        started = time.monotonic()
+        replica.signal(signal.SIGTERM)
+        try:
+            await until(lambda: not replica.is_alive, patience, f"{replica.name} does not end")
+        finally:
+            replica.signal(signal.SIGKILL)
+        return time.monotonic() - started
+
+    async def restart(self, replica: Replica, **extra: str) -> None:
+        """Stop it, and start it with these variables beside its own."""
+        await self.stop(replica)
+        replica.extra = extra
+        self.start(replica)
+
+    async def ready(self, replicas: Iterable[Replica] | None = None, patience: float = PATIENCE) -> None:
+        """Returns when all say of themselves that they can work."""
+        missing = list(self.replicas if replicas is None else replicas)
+        deadline = time.monotonic() + patience
+        async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
+            while missing := [each for each in missing if not await _is_ready(client, each)]:
+                if time.monotonic() > deadline:
+                    ends = [f"{each.name}:\n{processes.last_lines(self._folder, each.name, 8)}" for each in missing]
+                    raise TimeoutError("not ready: " + "\n".join(ends))
+                await asyncio.sleep(0.1)
+
+    async def watch_over(self) -> None:
+        """Start again what has ended, for as long as the suite runs."""
+        while True:
+            for replica in self.replicas:
+                if replica.is_wanted and not replica.is_alive:
+                    self.deaths += 1
+                    self.start(replica)
+            await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def a_fleet(folder: StackFolder, addresses: Mapping[str, Any], replicas: int) -> AsyncIterator[Fleet]:
+    """Take the place of the four processes of the stack that is up: so many of each, told the same, behind links."""
+    told = {service: _environment_of(addresses["services"][service]["pid"]) for service in SERVICES}
+    processes.stop(folder, SERVICES)
+    fleet = Fleet(folder, [])
+    for number in range(1, replicas + 1):
+        for service in SERVICES:
+            first = number == 1  # partners send their webhooks to its port
+            name = service if first else f"{service}-{number}"
+            url = addresses["services"][service]["url"]
+            port = int(urlsplit(url).port or 0) if first else ports.settle(folder, [name], [])[name]
+            fleet.replicas.append(await _replica(service, name, port, told[service], addresses))
+    for replica in fleet.replicas:
+        fleet.start(replica)
+    try:
+        await fleet.ready()
+        keeper = asyncio.create_task(fleet.watch_over())
+        try:
+            yield fleet
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+    finally:
+        for replica in fleet.replicas:
+            replica.is_wanted = False
+            replica.signal(signal.SIGCONT)
+        fleet.restore_network()
+        await asyncio.to_thread(processes.stop, folder, [replica.name for replica in fleet.replicas], 15)
+        for replica in fleet.replicas:
+            for link in replica.links.values():
+                await link.close()
+
+
+async def until(condition: Any, seconds: float, otherwise: str) -> None:
+    """Returns as soon as the condition holds. Raises TimeoutError with what is wrong."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(otherwise)
+        await asyncio.sleep(0.02)
+
+
+def _environment_of(pid: int) -> dict[str, str]:
+    """What the stack has told a process."""
+    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+async def _replica(service: str, name: str, port: int, told: Mapping[str, str], addresses: Mapping[str, Any]) -> Replica:
+    """The same environment, with a link in place of every server's address."""
+    servers = {urlsplit(str(addresses[server]["url"])).port: server for server in SERVERS}
+    environment = {**told, **HASTE, "ORDERBUS_PORT": str(port)}
+    links: dict[str, Link] = {}
+    for variable, value in told.items():
+        if not variable.startswith("ORDERBUS_") or "://" not in value:
+            continue
+        parts = urlsplit(value)
+        server = servers.get(parts.port)
+        if server is None:
+            continue
+        if server not in links:
+            links[server] = Link(str(parts.hostname), int(parts.port or 0))
+            await links[server].open()
+        before, _, after = parts.netloc.rpartition("@")
+        host = after.rpartition(":")[0]
+        netloc = f"{before}@{host}:{links[server].port}" if before else f"{host}:{links[server].port}"
+        environment[variable] = parts._replace(netloc=netloc).geturl()
+    return Replica(service, name, port, environment, links)
+
+
+async def _is_ready(client: httpx.AsyncClient, replica: Replica) -> bool:
+    try:
+        return (await client.get(f"{replica.url}/health/ready")).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,111 @@
+"""A suite that cannot fail is a defect: `python -m tests.faults.weakening [NAME…]` takes one safeguard at a time out of a copy of
+the checkout, lets the faults that it stands against loose on it, and says what was found. Exit 0 only if each was missed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.stack.state import CHECKOUT
+
+LEFT_OUT = shutil.ignore_patterns(".git", ".orderbus", ".venv", ".*_cache", "__pycache__")
+
+
+@dataclass(frozen=True, slots=True)
+class Safeguard:
+    """A piece of a file, what stands there without it, and the faults that must then be survived no more."""
+
+    file: str
+    is_there: str
+    is_not: str
+    faults: tuple[str, ...]
+
+
+SAFEGUARDS = {
+    "outbox_sweeper": Safeguard(
+        "shared/service.py",
+        'repeat(relay.sweep, timedelta(seconds=1), "sweep"),',
+        "",
+        ("rabbitmq_connection_cut", "rabbitmq_kill"),
+    ),
+    "inbox": Safeguard(
+        "shared/inbox.py",
+        'return [by_key[row["key"]] for row in rows]',
+        "del rows\n    return list(events)",
+        ("events_duplicated", "kill_service"),
+    ),
+    "idempotency_key": Safeguard(
+        "shared/http.py",
+        'request.headers.get("idempotency-key")',
+        "None",
+        ("kill_service", "commit_cut"),
+    ),
+    "lock_of_orders": Safeguard(
+        "services/orders/store.py",
+        "WHERE id = any($1::text[]) ORDER BY id FOR UPDATE",
+        "WHERE id = any($1::text[])",
+        ("hot_article", "events_reordered"),
+    ),
+    "lock_of_shelves": Safeguard(
+        "services/inventory/store.py",
+        "ORDER BY shelf.sku, location FOR UPDATE OF shelf",
+        "ORDER BY shelf.sku, location",
+        ("hot_article",),
+    ),
+    "key_of_charge": Safeguard(
+        "services/payments/channels/stripe.py",
+        'headers={"Idempotency-Key": key}',
+        "headers={}",
+        ("partner_timeout_after_charge", "carrier_drops_connection"),
+    ),
+    "search_for_waybill": Safeguard(
+        "services/logistics/carriers/dhl.py", "if again and not", "if False and not", ("carrier_drops_connection",)
+    ),
+}
+
+
+def missed(name: str, safeguard: Safeguard) -> list[str]:
+    """What goes wrong without it."""
+    with tempfile.TemporaryDirectory(prefix=f"orderbus-without-{name}-") as temporary:
+        tree = Path(temporary) / "checkout"
+        shutil.copytree(CHECKOUT, tree, ignore=LEFT_OUT)
+        file = tree / safeguard.file
+        text = file.read_text()
+        assert safeguard.is_there in text, f"{name} is no longer where it was, in {safeguard.file}"
+        file.write_text(text.replace(safeguard.is_there, safeguard.is_not))
+        only = [argument for fault in safeguard.faults for argument in ("--only", fault)]
+        answer = subprocess.run(
+            [sys.executable, "-P", "-m", "deploy.cli", "faults", "--json", "--seed", "1", *only],
+            cwd=tree,
+            env=os.environ | {"PYTHONPATH": str(tree)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    found = json.loads(answer.stdout.splitlines()[-1])
+    return [
+        f"{fault['name']}: lost {fault['lost']}, doubled {fault['doubled']}, stuck {fault['stuck']}; {violation}"
+        for fault in found["faults"]
+        for violation in fault["violations"][:3]
+    ]
+
+
+def main() -> None:
+    """One line for each thing found."""
+    wanted = sys.argv[1:] or list(SAFEGUARDS)
+    unnoticed = []
+    for name in wanted:
+        found = missed(name, SAFEGUARDS[name])
+        print(f"without {name}: {'NOTHING WAS FOUND' if not found else f'{len(found)} found'}", flush=True)
+        for line in found:
+            print(f"  {line}", flush=True)
+        unnoticed += [] if found else [name]
+    sys.exit(1 if unnoticed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""A poisonous event hurts only itself, and what is stuck is seen."""
+
+import asyncio
+from uuid import uuid4
+
+from shared.events.orders import OrderPlaced
+from tests.builders import a_paid_order
+from tests.service.house import Bus, Client, House
+from tests.service.orders.asking import sell
+from tests.service.orders.letters import a_refund, administrator, listed, subjects
+
+
+async def test_poison_does_not_slow_its_neighbours(bus: Bus, orders: Client, order_id: str, sku: str) -> None:
+    await sell(bus, orders, sku)
+    ids = [f"{order_id}-{n}" for n in range(200)]
+    await bus.publish(*(a_paid_order(order_id=id, sku=sku) for id in ids), source="/shops/a")
+    await bus.expect(OrderPlaced, order_id=ids[-1])
+
+    alone = await seconds_to_refund(bus, orders, ids, "first", poisonous=[])
+    # only who took the money can say that it went back: these fail, each time they are tried
+    among_poison = await seconds_to_refund(bus, orders, ids, "second", poisonous=ids[::40])
+
+    assert among_poison < 2 * alone + 3
+    while len(found := await listed(orders, reason="/shops/other cannot refund")) < 5:
+        pass
+    assert subjects(found) == sorted(ids[::40])
+
+
+async def seconds_to_refund(bus: Bus, orders: Client, ids: list[str], refund_id: str, poisonous: list[str]) -> float:
+    """Until a refund of each order is in, one message each; with another shop's beside each of the poisonous."""
+
+    async def publish(id: str) -> None:
+        if id in poisonous:
+            await bus.publish(a_refund(id, refund_id), source="/shops/other")
+        await bus.publish(a_refund(id, refund_id), source="/shops/a")
+
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*(publish(id) for id in ids))
+    for id in ids:
+        while refund_id not in [refund["refund_id"] for refund in (await orders.get(f"/api/orders/{id}")).json()["refunds"]]:
+            pass
+    return asyncio.get_running_loop().time() - began
+
+
+async def test_a_letter_that_nobody_tries_for_over_a_minute_is_seen_in_the_metrics(house: House, orders: Client) -> None:
+    late = """
+        INSERT INTO dead_letter (id, body, reason, attempts, state, next_attempt_at, last_failed_at)
+        VALUES ($1, '{}', 'x', 2, 'retrying', now() + interval '5 minutes', now() - interval '1 hour')
+    """
+    await until_stuck(house, orders, "dead_letters", late, "DELETE FROM dead_letter WHERE id = $1")
+
+
+async def test_an_event_that_is_not_published_for_over_a_minute_is_seen_in_the_metrics(house: House, orders: Client) -> None:
+    # no broker takes a routing key of more than 255 bytes
+    unspeakable = "INSERT INTO outbox VALUES ($1, repeat('x', 300), '', now() - interval '1 hour')"
+    await until_stuck(house, orders, "outbox", unspeakable, "DELETE FROM outbox WHERE id = $1")
+
+
+async def until_stuck(house: House, orders: Client, where: str, late: str, clear: str) -> None:
+    """The metric counts what was made late, and no more once it is cleared."""
+    id = uuid4()
+    await administrator(house, late, id)
+    try:
+        while f'orderbus_stuck_events{{where="{where}"}} 1.0' not in (await orders.get("/metrics")).text:
+            pass
+    finally:
+        await administrator(house, clear, id)
+    while f'orderbus_stuck_events{{where="{where}"}} 0.0' not in (await orders.get("/metrics")).text:
+        pass

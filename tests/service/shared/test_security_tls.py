@@ -1,0 +1,225 @@
+"""TLS with a private CA: a server with its certificate is spoken to, one that cannot show it is not.
+
+Postgres and Redis are real servers with TLS. RabbitMQ's TLS is ended in front of the real broker, by this test."""
+
+import asyncio
+import os
+import pwd
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aio_pika
+import asyncpg
+import pytest
+import redis
+import uvicorn
+from pydantic import SecretStr
+
+from deploy.stack import ports, postgres, processes, waiting
+from deploy.stack.servers import Servers
+from deploy.stack.state import open_folder
+from shared import database, jwks, limits
+from shared.bus import EXCHANGE, Consumer, Publisher
+from shared.database import Database
+from shared.problems import Unavailable
+from shared.settings import Settings
+from shared.subscriptions import Subscriptions
+from tests.service.shared.certificates import Authority
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ca"), "ours")
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ca"), "strangers")
+
+
+def some_settings(ca: Authority | None, **more: Any) -> Settings:
+    told: dict[str, Any] = {"postgres_url": "postgresql://", "rabbitmq_url": "amqp://", "auth_jwks": ""}
+    return Settings(**told | {"tls_ca": str(ca.file) if ca else None} | more)
+
+
+@pytest.fixture(scope="module")
+def secure_postgres(ours: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a private Postgres with TLS on, and a certificate of our CA."""
+    if not postgres.is_installed():
+        pytest.skip("no Postgres programs here")
+    folder = open_folder(tmp_path_factory.mktemp("postgres"))
+    chosen = ports.settle(folder, postgres.PORTS, [])
+    url = postgres.url(chosen, "secret")
+    postgres.begin(folder, chosen, "secret")
+    try:
+        assert waiting.until(lambda: postgres.answers(url), 30)
+        asyncio.run(_turn_tls_on(url, *ours.certify(HOST)))
+        yield url
+    finally:
+        processes.stop(folder, [postgres.ROLE])
+        postgres.erase(folder)
+
+
+async def _turn_tls_on(url: str, certificate: Path, key: Path) -> None:
+    connection = await asyncpg.connect(url)
+    data = Path(await connection.fetchval("SHOW data_directory"))
+    for file, name in ((certificate, "server.crt"), (key, "server.key")):
+        shutil.copy(file, data / name)
+        if os.geteuid() == 0:
+            owner = pwd.getpwuid(data.stat().st_uid)  # noqa: ASYNC240 -- a test that waits for nobody
+            os.chown(data / name, owner.pw_uid, owner.pw_gid)
+    await connection.execute("ALTER SYSTEM SET ssl = on")
+    await connection.fetchval("SELECT pg_reload_conf()")
+    await connection.close()
+
+
+async def _is_tls(url: str, ca: Authority | None) -> bool:
+    settings = some_settings(ca, postgres_url=SecretStr(url))
+    pool = await database.connect(settings, "orders")
+    try:
+        return bool(await pool.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
+    finally:
+        await pool.close()
+
+
+async def test_postgres_is_spoken_to_by_tls_and_its_certificate_is_checked(
+    secure_postgres: str, ours: Authority, strangers: Authority, servers: Servers
+) -> None:
+    assert await _is_tls(secure_postgres, ours)
+    assert await _is_tls(f"{secure_postgres}?sslmode=verify-full&sslrootcert={ours.file}", None)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await _is_tls(secure_postgres, strangers)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await _is_tls(f"{secure_postgres}?sslmode=verify-ca&sslrootcert={strangers.file}", None)
+
+
+async def test_a_postgres_without_tls_is_not_spoken_to_when_a_ca_is_set(servers: Servers, ours: Authority) -> None:
+    with pytest.raises((ConnectionError, asyncpg.PostgresError)):
+        await _is_tls(servers.postgres.superuser_url, ours)
+
+
+@pytest.fixture
+def secure_redis(ours: Authority, tmp_path: Path) -> Iterator[int]:
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("no Redis program here")
+    certificate, key = ours.certify(HOST)
+    [port] = ports.settle(open_folder(tmp_path / "ports"), ["redis"], []).values()
+    server = subprocess.Popen(
+        [
+            *(program, "--port", "0", "--tls-port", str(port), "--bind", HOST, "--save", "", "--dir", str(tmp_path)),
+            *("--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-auth-clients", "no"),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        assert waiting.until(lambda: ports.listens(port), 10)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+async def test_redis_is_spoken_to_by_tls_and_its_certificate_is_checked(
+    secure_redis: int, ours: Authority, strangers: Authority
+) -> None:
+    for ca, trusted in ((ours, True), (strangers, False), (None, False)):
+        client = limits.connect(some_settings(ca, redis_url=SecretStr(f"rediss://{HOST}:{secure_redis}/0")))
+        if trusted:
+            assert await client.ping()
+        else:
+            with pytest.raises(redis.ConnectionError):
+                await client.ping()
+        await client.aclose()
+
+
+@asynccontextmanager
+async def in_front_of(url: str, certificate: Path, key: Path) -> AsyncIterator[str]:
+    """TLS is ended here, and what is said goes on to the server at the URL; the amqps:// URL."""
+    parts = urlsplit(url)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        await asyncio.gather(carry(reader, there_writer), carry(there_reader, writer))
+
+    server = await asyncio.start_server(accept, HOST, 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    user = parts.netloc.rpartition("@")[0]
+    try:
+        yield parts._replace(scheme="amqps", netloc=f"{user}@{HOST}:{port}").geturl()
+    finally:
+        server.close()
+
+
+async def test_rabbitmq_is_spoken_to_by_tls_and_its_certificate_is_checked(
+    servers: Servers, ours: Authority, strangers: Authority
+) -> None:
+    plain = await aio_pika.connect(servers.rabbitmq.url)
+    channel = await plain.channel()
+    await channel.declare_exchange(EXCHANGE, "topic", durable=True)
+    await channel.declare_queue("orders.dead", durable=True, arguments={"x-queue-type": "quorum"})
+    async with in_front_of(servers.rabbitmq.url, *ours.certify(HOST)) as url:
+        trusting = some_settings(ours, rabbitmq_url=SecretStr(url))
+        publisher = Publisher(trusting, "orders", set())
+        await publisher.start()
+        await publisher.publish("order.paid", b"{}", "application/json")
+        await publisher.stop()
+        consumer = Consumer(trusting, "orders", Subscriptions(), Database(None, "orders"))  # type: ignore[arg-type]
+        await consumer.start()
+        assert await consumer.is_connected()
+        await consumer.stop()
+        for ca in (strangers, None):
+            with pytest.raises(ConnectionError):
+                await Publisher(some_settings(ca, rabbitmq_url=SecretStr(url)), "orders", set()).start()
+            with pytest.raises(ConnectionError):
+                await Consumer(
+                    some_settings(ca, rabbitmq_url=SecretStr(url)),
+                    "orders",
+                    Subscriptions(),
+                    Database(None, "orders"),  # type: ignore[arg-type]
+                ).start()
+    await plain.close()
+
+
+async def test_the_keys_of_tokens_come_from_an_https_address_whose_certificate_is_checked(
+    ours: Authority, strangers: Authority
+) -> None:
+    certificate, key = ours.certify(HOST)
+
+    async def issuer(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b'{"keys": []}'})
+
+    config = uvicorn.Config(
+        issuer, host=HOST, port=0, ssl_certfile=certificate, ssl_keyfile=str(key), log_level="error", lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    place = f"https://{HOST}:{server.servers[0].sockets[0].getsockname()[1]}/jwks.json"
+    assert await jwks.Keys.of(some_settings(ours, auth_jwks=place)).find("any") is None
+    for ca in (strangers, None):
+        with pytest.raises(Unavailable):
+            await jwks.Keys.of(some_settings(ca, auth_jwks=place)).find("any")
+    server.should_exit = True
+    await task

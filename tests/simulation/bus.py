@@ -1,0 +1,208 @@
+"""The bus and the four services around it, in memory: a queue for each service and event type, an inbox, transactions
+that happen wholly or not at all, dead letters that are tried again at known times, and a clock for each service."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, TypeVar, cast
+
+from services.inventory.handlers import on as inventory_hears
+from services.logistics.handlers import on as logistics_hears
+from services.orders.handlers import on as orders_hears
+from services.payments.handlers import on as payments_hears
+from shared.events import OURS, Envelope, Event, received
+from shared.subscriptions import Subscriptions
+from tests.simulation.memory.inventory import InventoryTables
+from tests.simulation.memory.logistics import LogisticsTables
+from tests.simulation.memory.orders import OrdersTables
+from tests.simulation.memory.payments import PaymentsTables
+from tests.simulation.memory.tables import Draw, MemoryTx, Tables
+
+T = TypeVar("T")
+
+START = datetime(2026, 11, 24, 8, tzinfo=UTC)
+RETRIED_AFTER = tuple(timedelta(seconds=seconds) for seconds in (1, 5, 30, 120, 600))
+"""As shared.dead_letters does."""
+
+MOMENT = timedelta(milliseconds=1)
+"""No two things happen at the same time."""
+
+Queue = tuple[str, str]
+"""Of a service, for an event type."""
+
+
+def finish(work: Awaitable[T]) -> T:
+    """Run what never waits: there is nothing here to wait for."""
+    try:
+        cast(Coroutine[Any, Any, T], work).send(None)
+    except StopIteration as done:
+        return cast(T, done.value)
+    raise RuntimeError("it waits for something, and nothing here will ever come")
+
+
+@dataclass
+class Service:
+    """One of the four: its tables, what it listens to, and how far its clock is off."""
+
+    name: str
+    tables: Tables
+    hears: Subscriptions
+    off: timedelta = timedelta()
+
+
+@dataclass
+class Letter:
+    """An event that could not be handled, and when it is tried again; never, once it has been tried often enough."""
+
+    service: str
+    event: Event
+    error: Exception
+    attempts: int = 1
+    due: datetime | None = None
+
+
+class Bus:
+    """Delivers what is announced, in any sequence that `random` draws."""
+
+    def __init__(self, random: Random, note: Callable[..., None]) -> None:
+        self.random = random
+        self.note = note
+        self.now = START
+        self.draw = Draw()
+        self.orders, self.inventory = OrdersTables(), InventoryTables()
+        self.payments, self.logistics = PaymentsTables(), LogisticsTables()
+        self.services = {
+            "orders": Service("orders", self.orders, orders_hears),
+            "inventory": Service("inventory", self.inventory, inventory_hears),
+            "payments": Service("payments", self.payments, payments_hears),
+            "logistics": Service("logistics", self.logistics, logistics_hears),
+        }
+        self.queues: dict[Queue, list[Event]] = {}
+        self.unpublished: list[Event] = []
+        self.letters: list[Letter] = []
+        self.buried: list[Letter] = []
+        self.said: list[Event] = []
+        self.troubled = True
+        self.forgetful = random.random() < 0.1  # inboxes forget what is weeks old: a repeat is then handled anew
+
+    def clock(self, service: str) -> datetime:
+        """What time the service believes it is."""
+        return self.now + self.services[service].off
+
+    def is_due(self, service: str) -> bool:
+        """Whether the service has something to do by now, by its own clock."""
+        clock = self.clock(service)
+        return any(due <= clock for due in self.services[service].tables.next_due())
+
+    def strikes(self, chance: float) -> bool:
+        """Whether something goes wrong now; nothing does any more while a history is brought to its end."""
+        return self.troubled and self.random.random() < chance
+
+    def transact(self, service: str, work: Callable[[MemoryTx], Awaitable[T]]) -> T:
+        """One transaction of the service. What it announces is published after it, sometimes much later, or twice."""
+        at = self.services[service]
+        self.now += MOMENT
+        snapshot = at.tables.snapshot()
+        tx = MemoryTx(at.tables, service, self.clock(service), self.draw)
+        try:
+            answer = finish(work(tx))
+        except Exception:
+            at.tables.restore(snapshot)
+            raise
+        said = [self._enveloped(event, OURS + service, tx.now) for event in tx.said]
+        self.said += said
+        for event in said:
+            self.note("%s says %s %s: %s", service, event.type, event.subject, event.note)
+        if said and self.strikes(0.1):
+            self.note("%s dies before it has published that", service)
+            self.unpublished += said
+            if self.strikes(0.5):
+                self.publish(said)
+        else:
+            self.publish(said)
+        return answer
+
+    def hear(self, event: Event, source: str, at: datetime) -> None:
+        """Another system publishes an event."""
+        self.note("%s says %s %s: %s", source, event.type, event.subject, event.note)
+        self.publish([self._enveloped(event, source, at)])
+
+    def publish(self, events: list[Event]) -> None:
+        """Into the queue of every service that listens to it."""
+        for event in events:
+            for service in self.services.values():
+                subscription = service.hears.get(event.type)
+                if subscription and subscription.wants(event.envelope):
+                    self.queues.setdefault((service.name, event.type), []).append(event)
+
+    def sweep(self) -> None:
+        """Publish what a process left behind when it died."""
+        left, self.unpublished = self.unpublished, []
+        self.publish(left)
+
+    def deliver(self) -> None:
+        """Some events of one queue, in any sequence, to their handler."""
+        random = self.random
+        which = random.choice(list(self.queues))
+        waiting = self.queues[which]
+        taken = random.sample(range(len(waiting)), min(len(waiting), random.choice((1, 1, 2, 3, 8))))
+        batch = [waiting[index] for index in taken]
+        left = [event for index, event in enumerate(waiting) if index not in taken]
+        if self.strikes(0.1):
+            self.note("%s dies before it has acknowledged %s", which[0], which[1])
+            left += batch
+        if left:
+            self.queues[which] = left
+        else:
+            del self.queues[which]
+        self._handle(which[0], batch)
+
+    def retry(self) -> None:
+        """Try the dead letters again whose time has come."""
+        due = [letter for letter in self.letters if letter.due and letter.due <= self.now]
+        for letter in due:
+            try:
+                self._once(letter.service, [letter.event])
+            except Exception as error:
+                letter.error, letter.attempts = error, letter.attempts + 1
+                letter.due = self._next_try(letter.attempts)
+                self.note("%s cannot handle %s again: %r", letter.service, letter.event.type, error)
+            else:
+                self.letters.remove(letter)
+
+    def _handle(self, service: str, batch: list[Event]) -> None:
+        self.note("%s hears %s", service, [f"{event.type} {event.subject} {event.envelope.id}" for event in batch])
+        try:
+            self._once(service, batch)
+        except Exception as error:
+            if len(batch) > 1:
+                for event in batch:
+                    self._handle(service, [event])
+                return
+            self.note("%s cannot handle %s: %r", service, batch[0].type, error)
+            letter = Letter(service, batch[0], error, due=self._next_try(1))
+            self.letters.append(letter)
+            self.buried.append(letter)
+
+    def _once(self, service: str, batch: list[Event]) -> None:
+        at = self.services[service]
+        by_key = {(event.envelope.source, event.envelope.id): event for event in batch}
+
+        async def handle(tx: MemoryTx) -> None:
+            fresh = [event for key, event in by_key.items() if key not in at.tables.heard]
+            if not self.forgetful:
+                at.tables.heard |= dict.fromkeys(by_key)
+            if fresh:
+                await at.hears[batch[0].type].handle(fresh, tx)
+
+        self.transact(service, handle)
+
+    def _next_try(self, attempts: int) -> datetime | None:
+        return self.now + RETRIED_AFTER[attempts - 1] if attempts <= len(RETRIED_AFTER) else None
+
+    def _enveloped(self, event: Event, source: str, at: datetime) -> Event:
+        if hasattr(event, "_envelope"):  # the same fact said again is another event
+            event = event.model_copy()
+        order_id = getattr(event, "order_id", None)
+        return received(event, Envelope(f"e{self.draw()}", source, event.type, event.subject, at, order_id))

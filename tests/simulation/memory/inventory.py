@@ -1,0 +1,93 @@
+"""Stands in for services/inventory/store.py."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+from services.inventory.reservation import Reservation, State
+from services.inventory.shelf import Movement, Shelf, Shelves
+from shared.database import Tx
+from tests.simulation.memory.tables import MemoryTx, Tables, require
+
+
+@dataclass
+class InventoryTables(Tables):
+    """Reservations by order, shelves by SKU and location, and the ledger of pieces."""
+
+    reservations: dict[str, Reservation] = field(default_factory=dict)
+    shelves: dict[tuple[str, str], Shelf] = field(default_factory=dict)
+    movements: dict[int, Movement] = field(default_factory=dict)
+
+    def next_due(self) -> list[datetime]:
+        return [each.expires_at for each in self.reservations.values() if each.expires_at]
+
+
+def _of(tx: Tx) -> InventoryTables:
+    return cast(InventoryTables, cast(MemoryTx, tx).tables)
+
+
+async def await_orders(tx: Tx, order_ids: Sequence[str]) -> None:
+    for order_id in order_ids:
+        _of(tx).reservations.setdefault(order_id, Reservation(order_id))
+
+
+async def lock_reservations(tx: Tx, order_ids: Sequence[str]) -> dict[str, Reservation]:
+    return {order_id: _of(tx).reservations[order_id] for order_id in order_ids}
+
+
+async def claim_due(tx: Tx, limit: int) -> list[Reservation]:
+    due = [(each.expires_at, each.order_id, each) for each in _of(tx).reservations.values() if each.expires_at]
+    return [each for at, _, each in sorted(due, key=lambda one: one[:2]) if at <= tx.now][:limit]
+
+
+async def save_reservations(tx: Tx, reservations: Sequence[Reservation]) -> None:
+    for each in reservations:
+        _check(each)
+        _of(tx).reservations[each.order_id] = _as_stored(each)
+
+
+async def lock_shelves(tx: Tx, skus: Collection[str]) -> Shelves:
+    rows = [(sku, 0, shelf) for (sku, _), shelf in _of(tx).shelves.items() if sku in skus]
+    return Shelves.of(sorted(rows, key=lambda row: (row[0], row[2].location)))
+
+
+async def move(tx: Tx, movements: Sequence[Movement]) -> None:
+    tables = _of(tx)
+    moved = set()
+    for movement in movements:
+        require(movement.on_hand_change != 0 or movement.reserved_change != 0, "movement_moves_something", movement)
+        where = movement.sku, movement.location
+        tables.movements[len(tables.movements)] = movement
+        tables.shelves[where] = tables.shelves[where].after(movement)
+        moved.add(where)
+    for where in moved:
+        shelf = tables.shelves[where]
+        require(0 <= shelf.reserved <= shelf.on_hand, "shelf_never_below_zero", shelf)
+
+
+def _as_stored(each: Reservation) -> Reservation:
+    """Cancelled, expired and deducted are kept as the state, of which there is one."""
+    state = each.state
+    return Reservation(
+        order_id=each.order_id,
+        lines=each.lines,
+        collected=each.collected,
+        paid=each.paid,
+        cancelled=state is State.CANCELLED,
+        expired=state is State.EXPIRED,
+        allocations=each.allocations,
+        deducted=state is State.COMMITTED,
+        shortage=each.shortage,
+        expires_at=each.expires_at,
+    )
+
+
+def _check(each: Reservation) -> None:
+    state = each.state
+    require(bool(each.lines) or state in (State.AWAITED, State.CANCELLED), "reservation_knows_its_lines", each)
+    require((state in (State.RESERVED, State.COMMITTED)) == bool(each.allocations), "held_stock_is_allocated", each)
+    require((state is State.REJECTED) == (each.shortage is not None), "rejection_says_what_is_missing", each)
+    require(state is not State.COMMITTED or each.is_paid_for, "committed_stock_is_paid", each)
+    require(each.expires_at is None or state is State.RESERVED, "only_reserved_stock_expires", each)
+    require(each.expires_at is None or not each.is_paid_for, "paid_stock_does_not_expire", each)

@@ -1,0 +1,191 @@
+"""Shoppers, shops and operators: they order, call off, release, refund and repeat themselves at random moments."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from random import Random
+
+from services.inventory import shelf
+from services.inventory import store as inventory_store
+from services.orders import lifecycle
+from services.orders import store as orders_store
+from services.orders.lifecycle import Order, Status
+from shared.events import Event
+from shared.events.fields import Address, Customer, Line, OrderedLine, PaymentChoice, PaymentReceipt
+from shared.events.orders import OrderPaid, OrderSubmitted, RefundRequested
+from shared.events.payments import PaymentRefunded
+from shared.money import Money
+from shared.problems import Conflict
+from tests.simulation.bus import Bus
+from tests.simulation.memory.tables import MemoryTx
+
+PRICES = {"A": 29900, "B": 500, "FREE": 0, "DEAR": 60_000}
+"""In fen. Two of the dear ones are looked at before they are charged."""
+
+SHOPS = ("/shops/a", "/shops/b")
+CHANNELS = ("card", "card", "redirect", "invoice", "bitcoin")
+RETURN_WINDOW = timedelta(hours=1)
+
+_PLACES = [
+    Address(name="李雷", country=country, city="X", line1="1", postcode=postcode)
+    for country, postcode in (("CN", "310000"), ("CN", "200000"), ("DE", "10115"), ("AQ", ""))
+]
+_CUSTOMERS = [Customer(name="李雷", phone="+8613800000000"), Customer(name="韩梅梅")]
+_CHOICES = {channel: PaymentChoice(channel=channel, token="tok") for channel in CHANNELS}
+_RECEIPT = PaymentReceipt(channel="alipay", reference="2026112422001")
+_LINES = {
+    (sku, quantity): Line(sku=sku, quantity=quantity, unit_price=price)
+    for sku, price in (*PRICES.items(), ("X", 100))
+    for quantity in (1, 2, 6)
+}
+
+
+def an_order(random: Random, order_id: str) -> Event:
+    """A wish or a paid order; now and then odd: too many, unknown, wrongly added up, or to where nobody goes."""
+    keys = [(random.choice(("A", "A", "A", "B", "FREE", "DEAR")), random.choice((1, 1, 1, 1, 2, 6)))]
+    if random.random() < 0.3:
+        keys.append(("B", 1))
+    if random.random() < 0.03:
+        keys.append(("X", 1))
+    lines = tuple(_LINES[key] for key in keys)
+    customer, place = random.choice(_CUSTOMERS), random.choice(_PLACES if random.random() < 0.2 else _PLACES[:2])
+    if random.random() < 0.7:
+        choice = _CHOICES[random.choice(CHANNELS)] if random.random() < 0.3 else _CHOICES[random.choice(("card", "redirect"))]
+        return OrderSubmitted.model_construct(
+            order_id=order_id,
+            currency="CNY",
+            customer=customer,
+            ship_to=place,
+            lines=tuple(OrderedLine.model_construct(sku=line.sku, quantity=line.quantity) for line in lines),
+            payment=choice,
+        )
+    total = sum(line.amount for line in lines) + (random.random() < 0.05)
+    return OrderPaid.model_construct(
+        order_id=order_id, currency="CNY", total=total, lines=lines, customer=customer, ship_to=place, payment=_RECEIPT
+    )
+
+
+class People:
+    """Everybody who decides something, each with a random mind."""
+
+    def __init__(self, bus: Bus, let_try_again: Callable[[str], None]) -> None:
+        self.bus = bus
+        self.let_try_again = let_try_again
+        orders = bus.random.choice((1, 1, 2, 3))
+        self.to_come = [(an_order(bus.random, f"T-{n}"), bus.random.choice(SHOPS)) for n in range(orders)]
+        if bus.random.random() < 0.05:  # another shop uses the same id, or a shop says it once more
+            self.to_come.append((an_order(bus.random, "T-0"), bus.random.choice(SHOPS)))
+        self.releases: dict[str, int] = {}
+        self.given_back: set[str] = set()
+        self.sold: list[tuple[OrderPaid, str]] = []
+        self.sent_back: Counter[str] = Counter()
+
+    def order(self) -> bool:
+        """The next order arrives, sometimes told twice."""
+        if not self.to_come:
+            return False
+        event, source = self.to_come.pop(self.bus.random.randrange(len(self.to_come)))
+        self.bus.hear(event, source, self.bus.now)
+        if self.bus.strikes(0.1):
+            self.bus.hear(event, source, self.bus.now)
+        if isinstance(event, OrderPaid) and event.total > 1 and self.bus.random.random() < 0.1:
+            self.sold.append((event, source))
+        return True
+
+    def act(self) -> None:
+        """Somebody does something, whether it is wise or not."""
+        order_id = f"T-{self.bus.random.randrange(3)}"
+        match self.bus.random.choice(("order", "order", "cancel", "release", "release", "refund", "stock", "shop")):
+            case "order":
+                self.order()
+            case "cancel":
+                self.decide(order_id, lambda order, now: lifecycle.cancel(order, "changed my mind", now))
+            case "release":
+                self.release(order_id)
+            case "refund":
+                refund_id = f"R-{self.bus.draw()}"
+                amount = self.bus.random.choice((None, 1, 100, 29900))
+                self.decide(order_id, lambda order, now: lifecycle.refund(order, refund_id, amount, "scratched"))
+            case "stock":
+                self.restock()
+            case "shop":
+                self.give_back()
+                self.give_back_unasked()
+
+    def answer_holds(self) -> bool:
+        """An operator releases what is held, but not for ever; what nobody can mend is called off."""
+        for order in list(self.bus.orders.orders.values()):
+            if order.placed and order.status is Status.HELD:
+                tries = self.releases.get(order.id, 0)
+                if tries < 3 and self.release(order.id):
+                    return True
+                if self.decide(order.id, lambda order, now: lifecycle.cancel(order, "no way", now)) or self.release(order.id):
+                    return True
+            payment = self.bus.payments.payments.get(order.id)
+            if order.placed and order.status is Status.PLACED and payment and payment.doubt and not payment.ending:
+                return self.decide(order.id, lambda order, now: lifecycle.cancel(order, "the provider does not know", now))
+        return False
+
+    def release(self, order_id: str) -> bool:
+        """Send a held order on its way."""
+        done = self.decide(order_id, lambda order, now: lifecycle.release(order, "an operator", now))
+        if done:
+            self.let_try_again(order_id)
+            self.releases[order_id] = self.releases.get(order_id, 0) + 1
+        return done
+
+    def decide(self, order_id: str, decision: Callable[[Order, datetime], Order]) -> bool:
+        """As services/orders/api.py does; what is refused changes nothing."""
+
+        async def change(tx: MemoryTx) -> bool:
+            order = await orders_store.lock_one(tx, order_id)
+            if order is None:
+                return False
+            after = decision(order, tx.now)
+            await orders_store.save(tx, [after], RETURN_WINDOW)
+            tx.announce(lifecycle.follows(order, after))
+            return after is not order
+
+        try:
+            return self.bus.transact("orders", change)
+        except Conflict:
+            return False
+
+    def restock(self) -> None:
+        """A lorry has come, or pieces are broken; as services/inventory/api.py does."""
+        sku, quantity = self.bus.random.choice(("A", "B")), self.bus.random.choice((-1, 1, 3))
+
+        async def adjust(tx: MemoryTx) -> None:
+            shelves = await inventory_store.lock_shelves(tx, [sku])
+            movement = shelf.adjust(shelves, sku, "main", quantity, "counted")
+            await inventory_store.move(tx, [movement])
+            tx.announce(shelf.adjusted(shelves, movement))
+
+        try:
+            self.bus.transact("inventory", adjust)
+        except Conflict:
+            self.bus.note("they are promised to orders")
+
+    def give_back_unasked(self) -> None:
+        """A shop that took the money gives a little of it back by its own decision, maybe before its order is known here."""
+        if self.sold:
+            order, shop = self.sold.pop()
+            money = Money(amount=1, currency="CNY")
+            told = PaymentRefunded(order_id=order.order_id, refund_id=f"S-{self.bus.draw()}", amount=money, reference="shop")
+            self.sent_back[order.order_id] += money.amount
+            self.bus.hear(told, shop, self.bus.now)
+
+    def give_back(self) -> bool:
+        """A shop does what it was asked for and says so, sometimes twice."""
+        for asked in self.bus.said:
+            if isinstance(asked, RefundRequested) and asked.collected_by and asked.refund_id not in self.given_back:
+                self.given_back.add(asked.refund_id)
+                self.sent_back[asked.order_id] += asked.amount.amount
+                told = PaymentRefunded(
+                    order_id=asked.order_id, refund_id=asked.refund_id, amount=asked.amount, reference=f"shop-{asked.refund_id}"
+                )
+                self.bus.hear(told, asked.collected_by, self.bus.now)
+                if self.bus.strikes(0.3):
+                    self.bus.hear(told, asked.collected_by, self.bus.now)
+                return True
+        return False

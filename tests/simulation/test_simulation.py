@@ -1,0 +1,95 @@
+"""Random histories of the four services keep what the audit promises; and the simulation can be trusted with that."""
+
+import inspect
+import time
+from dataclasses import replace
+
+import pytest
+
+from services.inventory import reservation
+from services.logistics import shipping
+from services.orders import lifecycle
+from services.payments.charging import Payment
+from tests.simulation.playing import play, play_all
+from tests.simulation.plugged import STORES, stand_ins
+
+SECONDS = 2
+"""As long as every run of the tests can spare; `python -m tests.simulation` plays on."""
+
+
+@pytest.mark.parametrize("first", [0, 1_000_000])
+def test_whatever_happens_every_history_ends_as_the_audit_promises(first: int) -> None:
+    began = time.monotonic()
+    for outcome in play_all(range(first, first + 5_000)):
+        assert not outcome.broken, str(outcome)
+        if time.monotonic() - began > SECONDS:
+            return
+
+
+def test_a_seed_reproduces_its_history_to_the_letter() -> None:
+    for seed in range(8):
+        assert play(seed, traced=True) == play(seed, traced=True)
+
+
+def test_histories_do_not_depend_on_what_was_played_before() -> None:
+    several = list(play_all(range(5), traced=True))
+
+    assert [play(seed, traced=True) for seed in range(5)] == several
+
+
+@pytest.mark.parametrize(("store", "memory"), STORES, ids=[store.__name__ for store, _ in STORES])
+def test_a_store_in_memory_is_asked_as_the_one_in_sql_is(store: object, memory: object) -> None:
+    functions = stand_ins(memory)  # type: ignore[arg-type]
+
+    assert functions
+    for name, function in functions.items():
+        assert inspect.signature(function) == inspect.signature(getattr(store, name)), name
+
+
+def finds_something(histories: int = 1500) -> bool:
+    return any(outcome.broken for outcome in play_all(range(histories)))
+
+
+def test_it_finds_a_charge_that_is_not_called_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Payment, "is_called_off", property(lambda payment: payment.expired))
+
+    assert finds_something()
+
+
+def test_it_finds_a_release_that_is_judged_by_two_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def approved(payment: Payment) -> bool:
+        return bool(payment.held_at and payment.released_at and payment.released_at > payment.held_at)
+
+    monkeypatch.setattr(Payment, "is_hold_approved", property(approved))
+
+    assert finds_something()
+
+
+def test_it_finds_money_that_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "settle", lambda order: order)
+
+    assert finds_something()
+
+
+def test_it_finds_stock_that_a_cancelled_order_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reservation.Reservation, "gives_back", property(lambda reservation: False))
+
+    assert finds_something()
+
+
+def test_it_finds_a_waybill_that_is_not_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipping.Shipment, "owes_withdrawal", property(lambda shipment: False))
+
+    assert finds_something()
+
+
+def test_it_finds_a_failure_that_a_release_by_another_clock_hides(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = shipping.release
+
+    def release(shipment: shipping.Shipment, carrier: str | None, at: object) -> shipping.Shipment:
+        after = answer(shipment, carrier, at)  # type: ignore[arg-type]
+        return after if after is shipment else replace(after, answered_failure_at=after.released_at)
+
+    monkeypatch.setattr(shipping, "release", release)
+
+    assert finds_something()

@@ -1,0 +1,113 @@
+"""Nothing secret or personal gets into a log, a trace or the text of an exception."""
+
+import json
+import logging
+
+import asyncpg
+import pytest
+import structlog
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from shared import redaction, telemetry
+from shared.settings import Settings
+
+SECRETS = {
+    "amqp://orders:hunter2@rabbit:5671/": "hunter2",
+    "connecting to postgresql://u:p%40ss@db/orderbus failed": "p%40ss",
+    "Authorization: Bearer abc.def.ghi": "abc.def",
+    "got eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln here": "eyJ",
+    "whsec_c2VjcmV0c2VjcmV0": "c2VjcmV0",
+    "sk_test_51HxyzABCDEF": "51Hxyz",
+    "password=hunter2 x": "hunter2",
+    '{"token": "hunter2"}': "hunter2",
+    "write to li.lei@example.com!": "li.lei",
+    "call +8613800000000 now": "13800000000",
+    "call +44 20 7946 0958": "7946",
+    "call 13800000000": "13800000000",
+    "card 4111 1111 1111 1111": "1111",
+}
+
+
+@pytest.mark.parametrize(("said", "secret"), SECRETS.items())
+def test_a_text_loses_its_secrets(said: str, secret: str) -> None:
+    assert secret not in redaction.text(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "waiting for Postgres",
+        "/api/orders/{order_id}/cancel",
+        "0193a5b2-1234-7123-8123-123456789012",
+        "2026-11-24T22:35:11.123456Z",
+        "T-20261124-000017",
+        "[Errno 111] Connect call failed ('127.0.0.1', 5432)",
+    ],
+)
+def test_what_is_needed_stays(said: str) -> None:
+    assert redaction.text(said) == said
+
+
+class Person(BaseModel):
+    name: int
+
+
+def failures() -> list[Exception]:
+    found: list[Exception] = [KeyError("李雷"), ValueError("李雷 lives at 文三路"), RuntimeError("李雷")]
+    row = asyncpg.CheckViolationError("new row violates check")
+    row.detail, row.constraint_name, row.table_name = "Failing row contains (李雷).", "refunded_never_exceeds_captured", "orders"
+    found.append(row)
+    try:
+        Person.model_validate({"name": "李雷"})
+    except ValidationError as error:
+        found.append(error)
+    return found
+
+
+@pytest.mark.parametrize("failure", failures(), ids=lambda failure: type(failure).__name__)
+def test_an_exception_is_logged_by_its_kind_and_place(failure: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    told = {"postgres_url": SecretStr("x"), "rabbitmq_url": SecretStr("x"), "auth_jwks": "x"}
+    telemetry.configure(Settings(**told), "orders")  # type: ignore[arg-type]
+    log = structlog.get_logger()
+    try:
+        try:
+            raise failure
+        except Exception as cause:
+            raise LookupError("of 李雷") from cause
+    except LookupError as error:
+        log.error(
+            "request failed", exc_info=error, customer={"name": "李雷"}, error=repr(failure), reason=f"ValueError: {failure}"
+        )
+        log.exception("a job failed", job="charge")
+        logging.getLogger("asyncio").exception("Task of %s was never retrieved", "+8613800000000")
+        logging.getLogger("a.library").warning("lost %r: %s", failure, failure)
+    finally:
+        structlog.reset_defaults()
+        root = logging.getLogger()
+        root.handlers[:] = [handler for handler in root.handlers if not isinstance(handler.formatter, redaction.Lines)]
+
+    said = capsys.readouterr().out
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert len(lines) == 4
+    assert "李雷" not in said
+    assert "138000" not in said
+    assert lines[0]["customer"] == redaction.HIDDEN
+    assert f"{type(failure).__name__}" in lines[0]["exception"]
+    assert "test_redaction.py:" in lines[1]["exception"]
+    assert lines[1]["job"] == "charge"
+
+
+def test_failures_of_the_database_say_where_and_of_connections_say_all() -> None:
+    said = [redaction.summary(failure) for failure in failures()]
+    assert "asyncpg.exceptions.CheckViolationError 23514 orders refunded_never_exceeds_captured" in said
+    assert redaction.summary(ConnectionRefusedError(111, "amqp://a:b@c refused")).endswith("amqp://[hidden]@c refused")
+
+
+def test_settings_do_not_show_their_secrets() -> None:
+    told = {"postgres_url": "postgresql://u:hunter2@db/x", "rabbitmq_url": "amqp://u:hunter2@r", "auth_jwks": "x"}
+    settings = Settings(**told)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError) as wrong:
+        Settings(**told, pool_size="hunter2")  # type: ignore[arg-type]
+
+    for shown in (repr(settings), str(settings), settings.model_dump_json(), str(wrong.value)):
+        assert "hunter2" not in shown

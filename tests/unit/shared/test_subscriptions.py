@@ -1,0 +1,37 @@
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import orjson
+
+from shared import codec
+from shared.codec import SINGLE
+from shared.events import Envelope
+from shared.events.orders import OrderPaid, OrderPlaced
+from shared.subscriptions import Subscription
+from tests.builders import a_paid_order
+
+
+async def _nothing(_: object, __: object) -> None:
+    """Not called here."""
+
+
+def test_an_event_that_came_where_it_does_not_belong_is_kept_not_dropped() -> None:
+    subscription = Subscription(OrderPlaced, _nothing, ours=True)
+    paid = a_paid_order()
+    envelope = Envelope(str(uuid4()), "/shops/taobao-42", OrderPaid.type, paid.subject, datetime.now(UTC))
+
+    decoded = codec.decode(codec.encode(paid, envelope), SINGLE, {}, subscription.wants)
+
+    assert decoded.events == []
+    assert [bad.reason for bad in decoded.unreadable] == ["type: came as order.placed, and is 'order.paid'"]
+    assert orjson.loads(decoded.unreadable[0].body)["type"] == "order.paid"
+
+
+def test_an_event_of_somebody_else_is_left_alone() -> None:
+    subscription = Subscription(OrderPaid, _nothing, ours=True)
+    paid = a_paid_order()
+    envelope = Envelope(str(uuid4()), "/shops/taobao-42", OrderPaid.type, paid.subject, datetime.now(UTC))
+
+    decoded = codec.decode(codec.encode(paid, envelope), SINGLE, {}, subscription.wants)
+
+    assert (decoded.events, decoded.unreadable) == ([], [])
