@@ -1,28 +1,23 @@
 """The whole suite: a stack of its own in a private folder, and the faults on it."""
 
 import asyncio
-import os
 import random
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from deploy.stack import stack
-from deploy.stack.servers import FILE, Source
-from deploy.stack.state import StackFolder, checkout_folder, open_folder
+from deploy.stack.state import StackFolder, checkout_folder
 from tests.faults import of_events, of_partners, of_postgres, of_rabbitmq, of_services, of_time
 from tests.faults.results import Findings
 from tests.faults.running import Run, Say, a_scene
 from tests.faults.scene import APART, CATALOGUE, Fault
+from tests.private_folder import a_private_folder
 
 FAULTS = (of_services, of_postgres, of_rabbitmq, of_events, of_partners, of_time)
 """Importing them has filled the catalogue."""
-
-NAMED_BY_URL = ("ORDERBUS_POSTGRES_URL", "ORDERBUS_RABBITMQ_URL", "ORDERBUS_RABBITMQ_MANAGEMENT_URL", "ORDERBUS_REDIS_URL")
 
 
 def faults(only: Sequence[str] = ()) -> list[Fault]:
@@ -34,17 +29,9 @@ def faults(only: Sequence[str] = ()) -> list[Fault]:
 
 @contextmanager
 def a_stack(say: Say) -> Iterator[tuple[StackFolder, dict[str, Any]]]:
-    """Servers that may be tormented: private ones, never any that are named by URL."""
-    named = {name: os.environ.pop(name) for name in NAMED_BY_URL if name in os.environ}
-    folder = open_folder(Path(tempfile.mkdtemp(prefix="orderbus-faults-")))
-    try:
-        # the machine's own programs, where it has them: a container takes no signals
-        folder.write(FILE, dict.fromkeys(("postgres", "rabbitmq", "redis"), Source.PROGRAMS))
+    """A stack that may be tormented."""
+    with a_private_folder("faults") as folder:
         yield folder, stack.up(say, folder)
-    finally:
-        stack.down(folder=folder, erase=True)
-        shutil.rmtree(folder.path, ignore_errors=True)
-        os.environ.update(named)
 
 
 def run(chosen: Sequence[Fault], seconds: float, seed: int, say: Say, *, is_brief: bool = False) -> Findings:
