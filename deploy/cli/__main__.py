@@ -13,6 +13,7 @@ COMMANDS: dict[str, str | None] = {
     "test": None,  # test, check
     "audit": None,
     "faults": None,
+    "bench": None,
     "dead_letters": "dead-letters",  # list, show, replay, discard
     "events": "events",  # publish, tail
     "orders": "orders",  # timeline

@@ -1,0 +1,52 @@
+"""`orderbus bench`: what the pipeline carries, and what the machine could."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def bench(
+    only: Annotated[list[str] | None, typer.Option(help="Only this figure; may be given several times.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Every figure on a smaller load, once; growth is left out.")] = False,
+    replicas: Annotated[int, typer.Option(help="Processes of each service.", min=1, max=16)] = 1,
+    runs: Annotated[int | None, typer.Option(help="Of each load; the middle one counts.", min=1)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, last.")] = False,
+) -> None:
+    """Measure throughput, latency and cost on a stack of its own, beside the machine's floor in the same run. Exit 0 only if
+    every order ended as it should have and everything added up after each load.
+    """
+    from rich.console import Console
+
+    from deploy.cli.stack import explaining_trouble
+    from tests.load import suite
+    from tests.load.results import complaints, tables
+    from tests.load.scale import QUICK, Scale
+    from tests.load.showing import showing
+
+    console = Console(stderr=as_json, highlight=False)
+    scale = QUICK if quick else Scale()
+    if runs is not None:
+        scale = replace(scale, runs=runs)
+    try:
+        names = suite.chosen(only or (), scale)
+    except LookupError as error:
+        typer.echo(f"orderbus: {error.args[0]}", err=True)
+        raise typer.Exit(2) from None
+    with explaining_trouble(), showing(console) as show:
+        findings = suite.run(names, scale, replicas, show)
+    for table in tables(findings):
+        console.print(table)
+    for name, figure in findings.figures.items():
+        for line in complaints(name, figure):
+            console.print(line, markup=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps(findings.as_dict(), ensure_ascii=False), flush=True)
+    sys.exit(0 if findings.ok else 1)
