@@ -27,6 +27,7 @@ class Run:
 
     def __init__(self, load: Load, client: Client) -> None:
         self._client = client
+        self._seconds = load.seconds
         self._ends = Ends()
         self._sender = Sender(load, client)
         self._reader = Reader(load, client)
@@ -43,13 +44,12 @@ class Run:
             await asyncio.to_thread(sys.stdin.readline)
             cpu, started = time.process_time(), time.perf_counter()
             watching = asyncio.create_task(self._watch(started))
-            reading = asyncio.create_task(self._reader.read())
+            reading = asyncio.create_task(self._reader.read(self._seconds))
             await self._sender.send(sending)
             self._is_sending = False
             missing = await self._all_ended()
-            for task in (watching, reading):
-                task.cancel()
-            await asyncio.gather(watching, reading, return_exceptions=True)
+            await reading
+            watching.cancel()
             return self._outcome(started, missing, time.process_time() - cpu)
 
     async def _all_ended(self) -> int:

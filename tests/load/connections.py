@@ -80,9 +80,12 @@ class Connections:
         """Status and body. Raises Lost."""
         connection = self._take() or await self._another()
         try:
-            return await connection.ask(request)
-        finally:
-            self._idle.append(connection)
+            answer = await connection.ask(request)
+        except BaseException:
+            connection.close()  # what it still gets would be taken for the next answer
+            raise
+        self._idle.append(connection)
+        return answer
 
     def _take(self) -> Connection | None:
         while self._idle:

@@ -3,17 +3,25 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
+from tests.load import growing
 from tests.load.clients import carry_out
 from tests.load.costs import Figure, Measured, figure_of
 from tests.load.installation import Installation
 from tests.load.judging import at_rest, complaints_of
-from tests.load.load import Load
+from tests.load.load import Load, Way
 from tests.load.purchases import sku
 from tests.load.scale import Scale
 from tests.load.showing import Show
 from tests.load.stocking import stock
 
 RATES = (10, 100, 300)
+STORED = ("growth", "reads")
+"""Those that fill the store: after them it is not what it was for the others."""
+
+KEYWORDS = ("无线耳机", "蓝牙", "键盘 12", "B-0000", "batch 77", "保温")
+ARTICLES = 1_000
+"""The first ones, of which all loads buy that do not say otherwise."""
+
 NO_END = 10**9
 """Orders of a load that is bounded by time."""
 
@@ -47,12 +55,12 @@ class Bench:
         """Several runs of it; the middle one by orders a second stands for all."""
         return figure_of([await self.load(load, expected) for _ in range(self.scale.runs)])
 
-    async def warm_up(self) -> None:
-        """What is measured has run before: statements are prepared, connections made, memory taken."""
-        first = await self.stock(1000)
-        await self.load(Load("submitted", "warming", self.scale.warming_orders, first_sku=first))
-        await self.load(Load("paid", "warming", self.scale.warming_orders // 4, first_sku=first))
-        await self.load(Load("http", "warming", self.scale.warming_orders // 4, first_sku=first))
+    async def prepare(self) -> None:
+        """There are articles, and what is measured has run before: statements are prepared, connections made, memory taken."""
+        await self.stock(ARTICLES)
+        ways: tuple[Way, ...] = ("submitted", "paid", "http")
+        for way in ways if self.scale.warming_orders else ():
+            await self.load(Load(way, "warming", self.scale.warming_orders))
 
 
 async def events_in(bench: Bench) -> Figure:
@@ -105,6 +113,33 @@ async def wide(bench: Bench) -> Figure:
     return await bench.median(Load("submitted", "wide", bench.scale.wide_orders, lines=50))
 
 
+async def growth(bench: Bench) -> Figure:
+    """The cost of an order, as more and more are stored."""
+    by_stored: dict[str, Figure] = {}
+    for stored in bench.scale.growth:
+        bench.show.say(f"storing orders, until there are {stored:,}")
+        await growing.store(bench.installation.servers, stored)
+        by_stored[str(stored)] = await bench.median(Load("submitted", f"growth-{stored}", bench.scale.growth_orders))
+    figure = Figure.of_several(by_stored)
+    first, last = (
+        by_stored[str(scale)].values["cpu_ms_per_order"] for scale in (min(bench.scale.growth), max(bench.scale.growth))
+    )
+    figure.values["cost_grows_by"] = round(last / first - 1, 3)
+    return figure
+
+
+async def reads(bench: Bench) -> Figure:
+    """Products by keyword and orders by id, 50 a second of each, while 100 orders a second come in."""
+    servers, scale = bench.installation.servers, bench.scale
+    if (more := scale.products - bench.next_sku) > 0:
+        await bench.stock(more)
+    bench.show.say(f"storing orders, until there are {scale.stored:,}")
+    await growing.store(servers, scale.stored)
+    known = [row["id"] for row in await servers.fetch("SELECT id FROM orders.orders ORDER BY random() LIMIT 1000")]
+    load = Load("http", "reads", NO_END, seconds=scale.reads_seconds, rate=100, reads=100)
+    return await bench.median(replace(load, keywords=list(KEYWORDS), order_ids=known))
+
+
 FIGURES: dict[str, Callable[[Bench], Awaitable[Figure]]] = {
-    function.__name__: function for function in (events_in, paid_in, http, partners, latency, hot, wide)
+    function.__name__: function for function in (events_in, paid_in, http, partners, latency, hot, wide, growth, reads)
 }

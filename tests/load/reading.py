@@ -9,7 +9,8 @@ from tests.load.connections import Connections, Lost, request
 from tests.load.load import Client, Load
 from tests.load.sending import at_rate
 
-FOR_EVER = 1e9
+PATIENCE = 10.0
+"""Seconds after which nobody looks at the answer any more."""
 
 
 class Reader:
@@ -28,21 +29,20 @@ class Reader:
             ]
         )
 
-    async def read(self) -> None:
-        """For as long as it is let."""
-        if not self._rate:
-            return
+    async def read(self, seconds: float) -> None:
+        """For so long, and until what was asked is answered."""
         async with asyncio.TaskGroup() as under_way:
-            async for due in at_rate(self._rate, FOR_EVER / self._rate):
+            async for due in at_rate(self._rate, seconds):
                 what, connections, requests = next(self._in_turn)
                 under_way.create_task(self._ask(what, connections, next(requests), due))
 
     async def _ask(self, what: str, connections: Connections, asked: bytes, due: float) -> None:
         try:
-            status, body = await connections.ask(asked)
-        except (Lost, OSError) as error:
+            async with asyncio.timeout(PATIENCE):
+                status, body = await connections.ask(asked)
+        except (Lost, OSError, TimeoutError) as error:
             self.errors.append(f"{what}: {error!r}")
-            return
+        else:
+            if status != 200:
+                self.errors.append(f"{what} answered {status}: {body[:200]!r}")
         self.took[what].append(round(1000 * (time.perf_counter() - due), 3))
-        if status != 200:
-            self.errors.append(f"{what} answered {status}: {body[:200]!r}")

@@ -1,6 +1,7 @@
 """What the bench found, for people and for programs."""
 
 import os
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,8 @@ class Findings:
 
     replicas: int
     figures: dict[str, Figure] = field(default_factory=dict)
-    floor: Figure = field(default_factory=lambda: Figure({}))
+    floors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Before the figures and after them."""
 
     @property
     def ok(self) -> bool:
@@ -30,7 +32,8 @@ class Findings:
 
     def as_dict(self) -> dict[str, Any]:
         """For programs: the floor and each figure, with its share of the floor."""
-        found: dict[str, Any] = {"floor": self.floor.values}
+        floor = {key: self._floor(key) for key in ("orders_per_second", "cpu_ms_per_order", MESSAGES)}
+        found: dict[str, Any] = {"floor": floor | {"p50_ms": None, "p99_ms": None} | self.floors}
         for name, figure in self.figures.items():
             for _, values in points(name, figure):
                 values["of_floor"] = self.of_floor(values)
@@ -39,8 +42,11 @@ class Findings:
 
     def of_floor(self, values: dict[str, Any]) -> float | None:
         """Orders a second as a share of the floor's."""
-        floor = self.floor.values.get("orders_per_second")
-        return round(values["orders_per_second"] / floor, 3) if floor else None
+        return round(float(values["orders_per_second"]) / self._floor("orders_per_second"), 3) if len(self.floors) == 2 else None
+
+    def _floor(self, key: str) -> float:
+        """The mean of before and after."""
+        return round(statistics.mean(float(floor[key]) for floor in self.floors.values()), 3)
 
     def line(self, name: str) -> str:
         """One figure, as soon as it is known."""
@@ -74,9 +80,8 @@ def tables(findings: Findings) -> list[Table]:
 
 def _rates(findings: Findings) -> Table:
     shown = Table("figure", "orders/s", "of floor", "p50", "p99", "max", "", title="throughput and latency")
-    for side in ("before", "after"):
-        if floor := findings.floor.values.get(side):
-            shown.add_row(f"floor {side}", _rate(floor))
+    for side, floor in findings.floors.items():
+        shown.add_row(f"floor {side}", _rate(floor))
     for name, figure in findings.figures.items():
         mark = "[red]does not count" if figure.complaints else "[green]ok"
         for point, values in points(name, figure):
@@ -87,20 +92,18 @@ def _rates(findings: Findings) -> Table:
 
 
 def _costs(findings: Findings) -> Table:
-    columns = ("", "CPU ms", *(name[:9] for name in COSTS), "AMQP", "SQL", "MB")
+    columns = ("", "CPU ms", *COSTS, "AMQP", "SQL", "MB")
     shown = Table(*columns, title="cost of an order; MB of the largest service's process, before and after")
-    for side in ("before", "after"):
-        if floor := findings.floor.values.get(side):
-            of = floor["cpu_ms_per_order_of"]
-            cpu = (floor["cpu_ms_per_order"], of["processes"])
-            shown.add_row(
-                f"floor {side}", *map(_two, cpu), "", "", "", _two(of["postgres"]), _two(of["rabbitmq"]), _two(floor[MESSAGES])
-            )
+    for side, floor in findings.floors.items():
+        of = floor["cpu_ms_per_order_of"]
+        cpu = [_two(floor["cpu_ms_per_order"]), _two(of["processes"]), "", "", "", _two(of["postgres"]), _two(of["rabbitmq"])]
+        shown.add_row(f"floor {side}", *cpu, _two(floor[MESSAGES]))
     for name, figure in findings.figures.items():
         for point, values in points(name, figure):
-            cpu = (values["cpu_ms_per_order"], *(values["cpu_ms_per_order_of"][each] for each in COSTS))
+            split = (values["cpu_ms_per_order_of"][each] for each in COSTS)
+            numbers = (values["cpu_ms_per_order"], *split, values[MESSAGES], values["sql_round_trips_per_order"])
             megabytes = " ".join(f"{max(values[side].values()):.0f}" for side in ("memory_mb_before", "memory_mb_after"))
-            shown.add_row(point, *map(_two, (*cpu, values[MESSAGES], values["sql_round_trips_per_order"])), megabytes)
+            shown.add_row(point, *map(_two, numbers), megabytes)
     return shown
 
 

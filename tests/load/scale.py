@@ -9,7 +9,7 @@ class Scale:
 
     runs: int = 3
     floor_orders: int = 20_000
-    warming_orders: int = 2_000
+    warming_orders: int = 1_000
     orders: int = 20_000
     http_seconds: float = 60
     partners_seconds: float = 20
@@ -27,7 +27,7 @@ class Scale:
 QUICK = Scale(
     runs=1,
     floor_orders=10_000,
-    warming_orders=1_000,
+    warming_orders=300,
     orders=4_000,
     http_seconds=6,
     partners_seconds=4,
