@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +18,9 @@ def bench(
     only: Annotated[list[str] | None, typer.Option(help="Only this figure; may be given several times.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Every figure on a smaller load, once; growth is left out.")] = False,
     replicas: Annotated[int, typer.Option(help="Processes of each service.", min=1, max=16)] = 1,
-    runs: Annotated[int | None, typer.Option(help="Of each load; the middle one counts.", min=1)] = None,
+    runs: Annotated[int | None, typer.Option(help="Of each load; the middle one counts.  [default: 3; quick: 1]", min=1)] = None,
+    seconds: Annotated[float | None, typer.Option(help="How long `http` goes on.  [default: 60; quick: 5]", min=0.1)] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the figures into this SVG file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, last.")] = False,
 ) -> None:
     """Measure throughput, latency and cost on a stack of its own, beside the machine's floor in the same run. Exit 0 only if
@@ -27,14 +30,14 @@ def bench(
 
     from deploy.cli.stack import explaining_trouble
     from tests.load import suite
+    from tests.load.plot import draw
     from tests.load.results import complaints, tables
     from tests.load.scale import QUICK, Scale
     from tests.load.showing import showing
 
     console = Console(stderr=as_json, highlight=False)
     scale = QUICK if quick else Scale()
-    if runs is not None:
-        scale = replace(scale, runs=runs)
+    scale = replace(scale, runs=runs or scale.runs, http_seconds=seconds or scale.http_seconds)
     try:
         names = suite.chosen(only or (), scale)
     except LookupError as error:
@@ -47,6 +50,8 @@ def bench(
     for name, figure in findings.figures.items():
         for line in complaints(name, figure):
             console.print(line, markup=False, soft_wrap=True)
+    if plot:
+        draw(findings, plot)
     if as_json:
         print(json.dumps(findings.as_dict(), ensure_ascii=False), flush=True)
     sys.exit(0 if findings.ok else 1)

@@ -26,18 +26,18 @@ class Scale:
 
 QUICK = Scale(
     runs=1,
-    floor_orders=10_000,
+    floor_orders=6_000,
     warming_orders=300,
-    orders=4_000,
-    http_seconds=6,
-    partners_seconds=4,
-    latency_seconds=4,
+    orders=3_000,
+    http_seconds=5,
+    partners_seconds=3,
+    latency_seconds=3,
     hot_orders=1_000,
     hot_pieces=100,
-    wide_orders=200,
+    wide_orders=100,
     growth=(),
-    reads_seconds=5,
+    reads_seconds=4,
     products=5_000,
-    stored=5_000,
+    stored=15_000,
 )
 """A minute or so altogether."""
