@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections import Counter
 from collections.abc import Container
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
@@ -32,7 +31,3 @@ class Ends:
     def of(self, order_ids: Container[str]) -> dict[str, tuple[str, float]]:
         """Of these orders."""
         return {order_id: end for order_id, end in self.heard.items() if order_id in order_ids}
-
-    def count(self, order_ids: Container[str]) -> Counter[str]:
-        """How many of these ended with which event."""
-        return Counter(event_type for event_type, _ in self.of(order_ids).values())

@@ -11,8 +11,6 @@ from tests.load.load import Load
 
 PRICE = 9900
 CURRENCY = "CNY"
-REVIEWED_ABOVE = 5_000_000 // PRICE
-"""Pieces in one order that a person would look at first."""
 
 ADDRESSES = {
     "CN": {"country": "CN", "province": "浙江省", "city": "杭州市", "line1": "文三路 1 号", "postcode": "310000"},

@@ -32,6 +32,9 @@ class Findings:
     floors: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Before the figures and after them."""
 
+    memory_at_rest: dict[str, float] = field(default_factory=dict)
+    """MiB of each service, before anything was asked of it."""
+
     @property
     def ok(self) -> bool:
         return not any(figure.complaints for figure in self.figures.values())
@@ -45,7 +48,8 @@ class Findings:
                 values["counts"] = not figure.complaints
             found[name] = figure.values
         wrong = {name: figure.complaints for name, figure in self.figures.items() if figure.complaints}
-        return found | {"ok": self.ok, "complaints": wrong, "replicas": self.replicas, "cores": os.cpu_count()}
+        about = {"replicas": self.replicas, "cores": os.cpu_count(), "memory_mb_at_rest": self.memory_at_rest}
+        return found | {"ok": self.ok, "complaints": wrong, **about}
 
     def of_floor(self, values: dict[str, Any]) -> float | None:
         """Orders a second as a share of the floor's, once that is known."""

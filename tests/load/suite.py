@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -43,6 +44,9 @@ def run(names: Sequence[str], scale: Scale, replicas: int, show: Show) -> Findin
 async def _measure(bench: Bench, names: Sequence[str], findings: Findings) -> None:
     is_first = not findings.floors
     if is_first:
+        findings.memory_at_rest = meter.memory(bench.installation)
+        at_rest = ", ".join(f"{name} {megabytes:.0f}" for name, megabytes in findings.memory_at_rest.items())
+        bench.show.say(f"memory at rest, MB: {at_rest}")
         findings.floors["before"] = await _floor(bench)
     if names:
         bench.show.begin("warming up")
@@ -79,7 +83,12 @@ async def _floor_once(installation: Installation, orders: int) -> dict[str, Any]
         cwd=CHECKOUT,
         env=os.environ | urls | {"PYTHONPATH": str(CHECKOUT)},
     )
-    said, _ = await process.communicate()
+    try:
+        said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)  # it ends its own processes then
+            await process.wait()
     if process.returncode:
         raise RuntimeError("the floor could not be measured")
     after = await meter.read(installation)

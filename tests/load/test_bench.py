@@ -42,6 +42,7 @@ def test_every_order_of_every_load_ends_as_it_should_and_its_cost_is_told(tmp_pa
     assert told["ok"]
     assert told["floor"]["before"]["orders"] == told["floor"]["after"]["orders"] == BRIEF.floor_orders
     assert told["events_in"]["orders"] == BRIEF.orders
+    assert set(told["memory_mb_at_rest"]) == {"orders", "inventory", "payments", "logistics"}
     assert set(told["events_in"]["cpu_ms_per_order_of"]) == set(COSTS)
     for measured in ("orders_per_second", "of_floor", "p50_ms", "p99_ms", "cpu_ms_per_order", "amqp_messages_per_order"):
         assert told["events_in"][measured] > 0, measured
