@@ -3,12 +3,16 @@
 import asyncio
 import signal
 
+import httpx
+
 from tests.faults.fleet import SERVICES, Replica
 from tests.faults.purchases import CANCELLED
 from tests.faults.scene import Scene, fault
 
 DRAINED_WITHIN = 15.0
 """Seconds in which a process that is told to go must have gone."""
+
+DUPLICATES = "orderbus_events_handled_total{"
 
 RESERVATION_LIFE = 3
 LONGER_THAN_A_LEASE = 5.5
@@ -63,17 +67,31 @@ async def rolling_restart(scene: Scene) -> int:
 
 @fault("services", rate=15)
 async def graceful_stop(scene: Scene) -> int:
-    """SIGTERM under load: what is in hand is finished, in bounded time, and little or nothing is delivered again."""
+    """SIGTERM under load: what is in hand is finished, in bounded time, and what was handled is not delivered again."""
     going = [scene.a_replica(service) for service in SERVICES]
+    staying = [replica for replica in scene.fleet.replicas if replica not in going]
+    before = await _heard_again(staying)
     took = await asyncio.gather(*(scene.fleet.stop(replica, patience=60) for replica in going))
     for replica, seconds in zip(going, took, strict=True):
         if seconds > DRAINED_WITHIN:
             scene.notes.append(f"{replica.name} took {seconds:.1f} s to end after SIGTERM, more than {DRAINED_WITHIN:.0f}")
     await scene.some_time(2)
+    if again := await _heard_again(staying) - before:
+        scene.notes.append(f"{again} events were delivered again although they had been handled")
     for replica in going:
         scene.fleet.start(replica)
     await scene.fleet.ready(going)
     return len(going)
+
+
+async def _heard_again(replicas: list[Replica]) -> int:
+    """How many events these processes were brought that had been handled before."""
+    lines: list[str] = []
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        for replica in replicas:
+            lines += (await client.get(f"{replica.url}/metrics")).text.splitlines()
+    counts = [line for line in lines if line.startswith(DUPLICATES) and 'outcome="duplicate"' in line]
+    return sum(int(float(line.split()[-1])) for line in counts)
 
 
 async def _restart(scene: Scene, replicas: "list[Replica] | tuple[Replica, ...]", **extra: str) -> None:

@@ -86,6 +86,7 @@ def missed(name: str, safeguard: Safeguard) -> list[str]:
             text=True,
             check=False,
         )
+    assert answer.stdout, f"without {name} the suite itself did not come to an end"
     found = json.loads(answer.stdout.splitlines()[-1])
     return [
         f"{fault['name']}: lost {fault['lost']}, doubled {fault['doubled']}, stuck {fault['stuck']}; {violation}"
