@@ -3,25 +3,27 @@ batch to fill, so an event that comes alone goes at once."""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Batcher(Generic[T]):
-    """Joins what is submitted at the same time into one call of `handle`, at most `limit` items in it."""
+    """Joins what is submitted at the same time into one call of `handle`. A batch takes nothing more once it has `limit`
+    items; what is submitted is read only then, so that a backlog waits as bytes and not as objects."""
 
     def __init__(self, handle: Callable[[list[T]], Awaitable[None]], limit: int) -> None:
         self._handle = handle
         self._limit = limit
-        self._waiting: deque[tuple[list[T], asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[Callable[[], Sequence[T]], asyncio.Future[None]]] = deque()
         self._running: asyncio.Task[None] | None = None
 
-    async def submit(self, items: list[T]) -> None:
-        """Returns when the items have been handled; raises what `handle` raised for the batch they were in."""
+    async def submit(self, read: Callable[[], Sequence[T]]) -> None:
+        """Returns when the items that `read` gives have been handled; raises what `read` raised, or `handle` for the batch
+        they were in."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((items, done))
+        self._waiting.append((read, done))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         await done
@@ -34,29 +36,34 @@ class Batcher(Generic[T]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                batch = self._next_batch()
+                items, awaited = self._next_batch()
                 try:
-                    await self._handle([item for items, _ in batch for item in items])
+                    if items:
+                        await self._handle(items)
                 except BaseException as error:
-                    self._settle(batch, error)
+                    _settle(awaited, error)
                     if not isinstance(error, Exception):
                         raise
                 else:
-                    self._settle(batch, None)
+                    _settle(awaited, None)
         finally:
             self._running = None
 
-    def _next_batch(self) -> list[tuple[list[T], asyncio.Future[None]]]:
-        batch: list[tuple[list[T], asyncio.Future[None]]] = []
-        size = 0
-        while self._waiting and (not batch or size + len(self._waiting[0][0]) <= self._limit):
-            items, done = self._waiting.popleft()
-            batch.append((items, done))
-            size += len(items)
-        return batch
+    def _next_batch(self) -> tuple[list[T], list[asyncio.Future[None]]]:
+        items: list[T] = []
+        awaited: list[asyncio.Future[None]] = []
+        while self._waiting and len(items) < self._limit:
+            read, done = self._waiting.popleft()
+            try:
+                items += read()
+            except Exception as error:
+                _settle([done], error)
+            else:
+                awaited.append(done)
+        return items, awaited
 
-    @staticmethod
-    def _settle(batch: list[tuple[list[T], asyncio.Future[None]]], error: BaseException | None) -> None:
-        for _, done in batch:
-            if not done.done():
-                done.set_exception(error) if error else done.set_result(None)
+
+def _settle(awaited: Sequence[asyncio.Future[None]], error: BaseException | None) -> None:
+    for done in awaited:
+        if not done.done():
+            done.set_exception(error) if error else done.set_result(None)

@@ -3,7 +3,7 @@ confirms on a connection of its own (a broker that blocks publishers must not st
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -20,7 +20,7 @@ from faststream.security import BaseSecurity
 
 from shared import codec, dead_letters, inbox, metrics, tls
 from shared.batching import Batcher
-from shared.codec import Decoded
+from shared.codec import Decoded, Unreadable
 from shared.database import Database
 from shared.events import Envelope, Event
 from shared.settings import Settings
@@ -129,15 +129,25 @@ class Publisher:
 
 
 class _Received:
-    """One message, decoded. An object, because FastStream would unpack a list into arguments."""
+    """One message as it came. An object, because FastStream would unpack what a decoder returns."""
 
-    def __init__(self, decoded: Decoded, redelivered: bool) -> None:
-        self.decoded = decoded
-        self.redelivered = redelivered
+    def __init__(self, raw: AbstractIncomingMessage) -> None:
+        self.raw = raw
+
+    def read(self, wanted: Callable[[Envelope], bool], event_type: str) -> Decoded:
+        """Its events, as they stand in the queue of this type."""
+        raw, exchange = self.raw, self.raw.exchange or ""
+        objects = partial(objection, event_type, exchange, raw.routing_key or "")
+        # what our own services say was looked through when it came in
+        return codec.decode(raw.body, raw.content_type, raw.headers or {}, wanted, objects, is_screened=exchange == EXCHANGE)
+
+    def read_any(self) -> Decoded:
+        """Its events, whatever they are."""
+        return codec.decode(self.raw.body, self.raw.content_type, self.raw.headers or {})
 
 
-def _decode_any(raw: AbstractIncomingMessage) -> Decoded:
-    return codec.decode(raw.body, raw.content_type, raw.headers or {})
+async def _decode(message: StreamMessage[AbstractIncomingMessage]) -> _Received:
+    return _Received(message.raw_message)
 
 
 class Consumer:
@@ -155,8 +165,14 @@ class Consumer:
             client_properties=RabbitClientProperties(heartbeat=HEARTBEAT),
             security=BaseSecurity(ssl_context=tls.of_rabbitmq(settings)),
         )
-        self._batchers = [self._hear(subscription, settings) for subscription in subscriptions.values()]
-        self._subscribe(dead_queue_name(service), 10, _decode_any, self._given_up)
+        # events of several types that one handler takes go together: what is said of an order at once is learned at once
+        self._batchers = {
+            handle: Batcher[Event](partial(inbox.handle, database, handle), settings.batch_events)
+            for handle in {subscription.handle for subscription in subscriptions.values()}
+        }
+        for subscription in subscriptions.values():
+            self._hear(subscription, settings.prefetch)
+        self._subscribe(dead_queue_name(service), 10, self._given_up)
 
     async def start(self) -> None:
         """Connect and begin to receive."""
@@ -170,58 +186,55 @@ class Consumer:
             if subscriber._queue_obj is not None and subscriber._consumer_tag is not None:
                 await subscriber._queue_obj.cancel(subscriber._consumer_tag)
                 subscriber._consumer_tag = None
-        await asyncio.gather(*(batcher.idle() for batcher in self._batchers))
+        await asyncio.gather(*(batcher.idle() for batcher in self._batchers.values()))
         await self._broker.stop()
 
     async def is_connected(self) -> bool:
         """Whether the broker answers."""
         return await self._broker.ping(timeout=2)
 
-    def _hear(self, subscription: Subscription, settings: Settings) -> Batcher[Event]:
-        batcher = Batcher[Event](partial(inbox.handle, self._database, subscription), settings.batch_events)
-        event_type = subscription.event_class.type
+    def _hear(self, subscription: Subscription, prefetch: int) -> None:
+        event_type, batcher = subscription.event_class.type, self._batchers[subscription.handle]
 
         async def receive(received: _Received) -> None:
-            await self._keep_unreadable(event_type, received.decoded)
-            if received.redelivered:
+            unreadable: list[Unreadable] = []
+
+            def read() -> list[Event]:
+                decoded = received.read(subscription.wants, event_type)
+                unreadable.extend(decoded.unreadable)
+                return decoded.events
+
+            if received.raw.redelivered:
                 # whatever kills the process must not take its neighbours along: alone, and never in the same order
-                for event in random.sample(received.decoded.events, len(received.decoded.events)):
-                    await inbox.handle(self._database, subscription, [event])
-            elif received.decoded.events:
-                await batcher.submit(received.decoded.events)
+                events = read()
+                for event in random.sample(events, len(events)):
+                    await inbox.handle(self._database, subscription.handle, [event])
+            else:
+                await batcher.submit(read)
+            await self._keep_unreadable(event_type, unreadable)
 
-        def decode(raw: AbstractIncomingMessage) -> Decoded:
-            objects = partial(objection, event_type, raw.exchange or "", raw.routing_key or "")
-            return codec.decode(raw.body, raw.content_type, raw.headers or {}, subscription.wants, objects)
+        self._subscribe(queue_name(self._service, event_type), prefetch, receive)
 
-        self._subscribe(queue_name(self._service, event_type), settings.prefetch, decode, receive)
-        return batcher
-
-    def _subscribe(self, queue: str, prefetch: int, read: Callable[[AbstractIncomingMessage], Decoded], receive: Any) -> None:
-        async def decode(message: StreamMessage[AbstractIncomingMessage]) -> _Received:
-            raw = message.raw_message
-            return _Received(read(raw), bool(raw.redelivered))
-
+    def _subscribe(self, queue: str, prefetch: int, receive: Any) -> None:
         self._broker.subscriber(
             RabbitQueue(queue, queue_type=QueueType.QUORUM, durable=True, declare=False),
             ack_policy=AckPolicy.REJECT_ON_ERROR,  # rejected is dead-lettered by the broker, never dropped
             channel=Channel(prefetch_count=prefetch),
-            decoder=decode,
+            decoder=_decode,
         )(receive)
 
-    async def _keep_unreadable(self, event_type: str, decoded: Decoded) -> None:
-        if decoded.unreadable:
-            metrics.events_handled.labels(event_type, "unreadable").inc(len(decoded.unreadable))
-            letters = [dead_letters.of_unreadable(unreadable) for unreadable in decoded.unreadable]
-            await inbox.until_stored(self._database, letters)
+    async def _keep_unreadable(self, event_type: str, unreadable: Sequence[Unreadable]) -> None:
+        if unreadable:
+            metrics.events_handled.labels(event_type, "unreadable").inc(len(unreadable))
+            await inbox.until_stored(self._database, [dead_letters.of_unreadable(each) for each in unreadable])
 
     async def _given_up(self, received: _Received) -> None:
         """What the broker gave up delivering becomes dead letters, each event one."""
         reason = "given up by the broker: the process died, or rejected it, each time it was delivered"
-        letters = [dead_letters.of_unreadable(unreadable) for unreadable in received.decoded.unreadable]
+        decoded = received.read_any()
+        letters = [dead_letters.of_unreadable(unreadable) for unreadable in decoded.unreadable]
         letters += [
-            dead_letters.Letter(codec.encode(event, event.envelope), reason, event.envelope, None)
-            for event in received.decoded.events
+            dead_letters.Letter(codec.encode(event, event.envelope), reason, event.envelope, None) for event in decoded.events
         ]
         log.error("the broker gave up", events=len(letters))
         await inbox.until_stored(self._database, letters)

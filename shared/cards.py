@@ -8,7 +8,7 @@ length that nearly all cards have; telephone numbers with their + never.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -55,7 +55,11 @@ _NETWORKS: Sequence[tuple[int, int, tuple[int, ...]]] = (
 _RUN = re.compile(r"(?<![0-9A-Za-z])(\+?)(\d(?:[ \u00a0\u2009\u202f_.\-\u2010-\u2015]{0,2}\d){12,})(?![0-9A-Za-z])")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LONGEST_PHONE = 15
-_PHONE = re.compile(rb'"\+[1-9][0-9]{6,14}"')
+_PLAIN = re.compile(
+    rb'"(?:\+[1-9][0-9]{6,14}'  # a telephone number
+    rb"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"  # a UUID
+    rb'|00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})"'  # a traceparent
+)
 
 # every digit becomes 0 and everything else x; what may stand between digits is dropped
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord("x") for byte in range(256))
@@ -67,7 +71,7 @@ def may_hold_one(body: bytes) -> bool:
     """Whether it is worth the while to look: a pass over the bytes that costs next to nothing and misses none that is
     written plainly. Digits may also hide in escapes, in wide forms, and behind spaces of other kinds."""
     return (
-        (_has_long_number(body) and _has_long_number(_PHONE.sub(b"", body)))
+        (_has_long_number(body) and _has_long_number(_PLAIN.sub(b"", body)))
         or b"\\u" in body
         or b"\xef\xbc" in body
         or b"\xe2\x80" in body
@@ -81,7 +85,7 @@ def _has_long_number(body: bytes) -> bool:
 
 def where(value: Any, name: str = "") -> str | None:
     """The path of the first card number in a JSON value, or None. Never the number itself."""
-    return next(_find(value, name, ""), None)
+    return _found(value, name)
 
 
 def masked(value: Any, name: str = "") -> Any:
@@ -130,20 +134,22 @@ def refuse(body: bytes) -> None:
         )
 
 
-def _find(value: Any, name: str, path: str) -> Iterator[str]:
+def _found(value: Any, name: str) -> str | None:
+    if isinstance(value, str):
+        return "" if len(value) >= len(_SHORTEST) and any(_is_a_card(run, name) for run in _RUN.finditer(value)) else None
     if isinstance(value, dict):
         for key, each in value.items():
             if len(key) >= len(_SHORTEST) and masked_text(key) != key:
-                yield f"{path}.{MASK}".lstrip(".")
-            yield from _find(each, key, f"{path}.{key[:64]}".lstrip("."))
+                return MASK
+            if (place := _found(each, key)) is not None:
+                return f"{key[:64]}.{place}".rstrip(".")
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from _find(each, name, f"{path}.{index}".lstrip("."))
-    elif isinstance(value, str):
-        if len(value) >= len(_SHORTEST) and any(_is_a_card(run, name) for run in _RUN.finditer(value)):
-            yield path
+            if (place := _found(each, name)) is not None:
+                return f"{index}.{place}".rstrip(".")
     elif isinstance(value, int | float) and not isinstance(value, bool) and _is_card(str(value), name):
-        yield path
+        return ""
+    return None
 
 
 def _is_a_card(run: re.Match[str], name: str) -> bool:

@@ -7,9 +7,11 @@ itself, and the event that fails alone becomes a dead letter.
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import blake2b
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -17,7 +19,7 @@ import structlog
 from shared import dead_letters, metrics, telemetry
 from shared.database import Database, Tx, is_infrastructure
 from shared.events import Envelope, Event
-from shared.subscriptions import Subscription
+from shared.subscriptions import Handle
 
 log = structlog.get_logger()
 
@@ -33,12 +35,12 @@ def key_of(envelope: Envelope) -> UUID:
     return UUID(bytes=blake2b(f"{envelope.source}\n{envelope.id}".encode(), digest_size=16).digest())
 
 
-async def handle(database: Database, subscription: Subscription, events: Sequence[Event]) -> None:
+async def handle(database: Database, handler: Handle[Any], events: Sequence[Event]) -> None:
     """Deal with the events for good: when this returns each has taken effect, had before, or is a dead letter."""
     mark = object()
     _in_hand[mark] = time.monotonic(), len(events)
     try:
-        await _deal_with(database, subscription, events)
+        await _deal_with(database, handler, events)
     finally:
         del _in_hand[mark]
 
@@ -49,40 +51,41 @@ def in_hand_for(long: timedelta) -> int:
     return sum(events for since, events in _in_hand.values() if since < before)
 
 
-async def _deal_with(database: Database, subscription: Subscription, events: Sequence[Event]) -> None:
+async def _deal_with(database: Database, handler: Handle[Any], events: Sequence[Event]) -> None:
     tries = 0
     while True:
         try:
-            await handle_once(database, subscription, events)
+            await handle_once(database, handler, events)
             return
         except Exception as error:
             if is_infrastructure(error):
                 tries += 1
                 metrics.infrastructure_failures.labels("postgres").inc()
-                log.warning("waiting for Postgres", type=subscription.event_class.type, error=repr(error), tries=tries)
+                log.warning("waiting for Postgres", type=events[0].type, error=repr(error), tries=tries)
                 await asyncio.sleep(min(LONGEST_WAIT, 0.05 * 2**tries) * random.uniform(0.5, 1))
             elif len(events) == 1:
                 await _bury(database, events[0], error)
                 return
             else:
                 half = len(events) // 2  # one poisonous event among hundreds costs a few transactions, not hundreds
-                await _deal_with(database, subscription, events[:half])
-                await _deal_with(database, subscription, events[half:])
+                await _deal_with(database, handler, events[:half])
+                await _deal_with(database, handler, events[half:])
                 return
 
 
-async def handle_once(database: Database, subscription: Subscription, events: Sequence[Event]) -> None:
+async def handle_once(database: Database, handler: Handle[Any], events: Sequence[Event]) -> None:
     """One transaction: the inbox rows, the handler's writes, the outbox rows. Raises what the handler raises."""
-    event_type = subscription.event_class.type
-    with telemetry.handling([event.envelope for event in events], f"process {event_type}"):
+    with telemetry.handling([event.envelope for event in events]):
         async with database.transaction() as tx:
             fresh = await _not_heard_before(tx, events)
             if fresh:
                 tx.hear(fresh)
-                await subscription.handle(fresh, tx)
-    metrics.events_handled.labels(event_type, "handled").inc(len(fresh))
-    metrics.events_handled.labels(event_type, "duplicate").inc(len(events) - len(fresh))
-    metrics.batch_events.labels(event_type).observe(len(fresh))
+                await handler(fresh, tx)
+    came, new = Counter(event.type for event in events), Counter(event.type for event in fresh)
+    for event_type, count in came.items():
+        metrics.events_handled.labels(event_type, "handled").inc(new[event_type])
+        metrics.events_handled.labels(event_type, "duplicate").inc(count - new[event_type])
+        metrics.batch_events.labels(event_type).observe(new[event_type])
 
 
 async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:

@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
 import structlog
-from opentelemetry.trace import SpanKind
 
 from shared import telemetry
 from shared.database import Database, Reader, Tx, is_infrastructure
@@ -105,7 +104,7 @@ class Worker(Generic[I, A]):
             return None
         cause = [intent.cause] if intent.cause else []
         try:
-            with telemetry.handling(cause, self.job.name, SpanKind.CLIENT):
+            with telemetry.handling(cause, self.job.name):
                 return intent, await self.job.call(intent)
         except Exception:
             log.exception("a partner call failed unexpectedly; its lease will run out", job=self.job.name)

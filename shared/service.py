@@ -150,7 +150,7 @@ async def _retry_dead_letters(service: Service, db: Database) -> int:
         if subscription is None:
             raise LookupError(f"{service.name} has no handler for {event.type}")
         if subscription.wants(event.envelope):
-            await inbox.handle_once(db, subscription, [event])
+            await inbox.handle_once(db, subscription.handle, [event])
 
     return await dead_letters.retry_due(db, handle)
 

@@ -85,17 +85,17 @@ def trace_id_of(traceparent: str | None) -> str | None:
 
 
 @contextmanager
-def handling(envelopes: Sequence[Envelope], name: str, kind: SpanKind = SpanKind.CONSUMER) -> Iterator[None]:
-    """A span for each sampled event of a batch, child of the span that announced it."""
+def handling(envelopes: Sequence[Envelope], job: str | None = None) -> Iterator[None]:
+    """A span for each sampled event of a batch, or for a job that one of them led to; child of the span that announced it."""
     spans: dict[str, Span] = {}
     if _tracer is not None:
         for envelope in envelopes:
             parent = read_traceparent(envelope.traceparent)
             if parent is not None and parent.trace_flags.sampled:
                 spans[envelope.id] = _tracer.start_span(
-                    name,
+                    job or f"process {envelope.type}",
                     context=trace.set_span_in_context(NonRecordingSpan(parent)),
-                    kind=kind,
+                    kind=SpanKind.CLIENT if job else SpanKind.CONSUMER,
                     attributes={
                         "messaging.system": "rabbitmq",
                         "messaging.message.id": envelope.id,

@@ -18,7 +18,6 @@ from shared.dead_letters.reading import Selection
 from shared.events import Envelope, Event, received
 from shared.events.orders import OrderPaid
 from shared.problems import Conflict
-from shared.subscriptions import Subscription
 from tests.builders import a_paid_order
 
 
@@ -53,7 +52,7 @@ class Shelf:
 
     async def take_effect(self, event: Event) -> None:
         """What the service does: through the inbox."""
-        await inbox.handle_once(self.database, Subscription(OrderPaid, self._count, None), [event])
+        await inbox.handle_once(self.database, self._count, [event])
 
     async def _count(self, events: list[OrderPaid], tx: Tx) -> None:
         for event in events:

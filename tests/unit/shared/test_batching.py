@@ -1,6 +1,7 @@
 """Group commit."""
 
 import asyncio
+from functools import partial
 
 from shared.batching import Batcher
 
@@ -15,7 +16,7 @@ async def test_what_arrives_while_a_batch_runs_is_the_next_batch() -> None:
 
     batcher = Batcher(handle, limit=100)
 
-    submitted = [asyncio.create_task(batcher.submit([n])) for n in range(4)]
+    submitted = [asyncio.create_task(batcher.submit(partial(list, [n]))) for n in range(4)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     gate.set()
@@ -25,7 +26,7 @@ async def test_what_arrives_while_a_batch_runs_is_the_next_batch() -> None:
     assert [n for batch in batches for n in batch] == [0, 1, 2, 3]
 
 
-async def test_a_batch_never_exceeds_its_limit_unless_one_delivery_does() -> None:
+async def test_a_batch_takes_nothing_more_once_it_has_reached_its_limit() -> None:
     batches: list[list[int]] = []
 
     async def handle(items: list[int]) -> None:
@@ -33,9 +34,9 @@ async def test_a_batch_never_exceeds_its_limit_unless_one_delivery_does() -> Non
         await asyncio.sleep(0)
 
     batcher = Batcher(handle, limit=3)
-    await asyncio.gather(*(batcher.submit(items) for items in ([1], [2, 2], [3, 3], [4] * 5, [5])))
+    await asyncio.gather(*(batcher.submit(partial(list, items)) for items in ([1], [2, 2], [3, 3], [4] * 5, [5])))
 
-    assert [len(batch) for batch in batches] == [3, 2, 5, 1]
+    assert [len(batch) for batch in batches] == [3, 7, 1]
 
 
 async def test_everyone_in_a_failed_batch_hears_of_it_and_the_next_goes_on() -> None:
@@ -45,10 +46,12 @@ async def test_everyone_in_a_failed_batch_hears_of_it_and_the_next_goes_on() -> 
 
     batcher = Batcher(handle, limit=100)
 
-    results = await asyncio.gather(batcher.submit([13]), batcher.submit([1]), return_exceptions=True)
+    results = await asyncio.gather(
+        batcher.submit(partial(list, [13])), batcher.submit(partial(list, [1])), return_exceptions=True
+    )
 
     assert all(isinstance(result, ValueError) for result in results)
-    await batcher.submit([1])
+    await batcher.submit(partial(list, [1]))
 
 
 async def test_idle_waits_for_what_is_in_hand() -> None:
@@ -59,10 +62,49 @@ async def test_idle_waits_for_what_is_in_hand() -> None:
         done.extend(items)
 
     batcher = Batcher(handle, limit=1)
-    submitted = asyncio.gather(*(batcher.submit([n]) for n in range(3)))
+    submitted = asyncio.gather(*(batcher.submit(partial(list, [n])) for n in range(3)))
     await asyncio.sleep(0)
 
     await batcher.idle()
 
     assert done == [0, 1, 2]
     await submitted
+
+
+async def test_what_waits_is_read_when_its_batch_is_made() -> None:
+    read: list[int] = []
+    gate = asyncio.Event()
+
+    async def handle(items: list[int]) -> None:
+        await gate.wait()
+
+    def reading(n: int) -> list[int]:
+        read.append(n)
+        return [n]
+
+    batcher = Batcher(handle, limit=1)
+    submitted = asyncio.gather(*(batcher.submit(partial(reading, n)) for n in range(3)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert read == [0]
+    gate.set()
+    await submitted
+    assert read == [0, 1, 2]
+
+
+async def test_what_cannot_be_read_is_only_its_senders_trouble() -> None:
+    handled: list[int] = []
+
+    async def handle(items: list[int]) -> None:
+        handled.extend(items)
+
+    def failing() -> list[int]:
+        raise ValueError("unreadable")
+
+    batcher = Batcher(handle, limit=10)
+    results = await asyncio.gather(batcher.submit(failing), batcher.submit(partial(list, [1])), return_exceptions=True)
+
+    assert isinstance(results[0], ValueError)
+    assert results[1] is None
+    assert handled == [1]

@@ -39,9 +39,9 @@ def followed_by(cause: Envelope) -> Envelope:
 def test_what_follows_from_an_event_is_a_child_of_the_span_that_handled_it(spans: InMemorySpanExporter) -> None:
     placed = an_envelope(telemetry.new_traceparent())
 
-    with telemetry.handling([placed], "process order.placed"):
+    with telemetry.handling([placed]):
         first = followed_by(placed)
-    with telemetry.handling([first], "process order.cancelled"):
+    with telemetry.handling([first]):
         second = followed_by(first)
 
     telemetry.flush()
@@ -55,7 +55,7 @@ def test_what_follows_from_an_event_is_a_child_of_the_span_that_handled_it(spans
 def test_each_event_of_a_batch_keeps_its_own_trace(spans: InMemorySpanExporter) -> None:
     batch = [an_envelope(telemetry.new_traceparent(), str(n), f"T-{n}") for n in range(3)]
 
-    with telemetry.handling(batch, "process order.placed"):
+    with telemetry.handling(batch):
         following = [followed_by(cause) for cause in batch]
 
     telemetry.flush()
@@ -66,7 +66,7 @@ def test_each_event_of_a_batch_keeps_its_own_trace(spans: InMemorySpanExporter) 
 def test_a_trace_that_was_not_sampled_makes_no_spans_but_goes_on(spans: InMemorySpanExporter) -> None:
     cause = an_envelope("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 
-    with telemetry.handling([cause], "process order.placed"):
+    with telemetry.handling([cause]):
         following = followed_by(cause)
 
     telemetry.flush()
