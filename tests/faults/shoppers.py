@@ -19,6 +19,12 @@ from tests.faults.purchases import OWN_FLEET, Catalogue, Purchase
 IMPATIENCE = 4.0
 """Seconds after which a shopper asks another process, under the same key."""
 
+AT_ONCE = 40
+"""Requests under way: more would wait for connections, and a client that is busy waiting is a fault of its own."""
+
+UNANSWERED = 150
+"""Nobody new comes while so many wait for their answer."""
+
 
 IN_FAULT: ContextVar[str] = ContextVar("IN_FAULT", default="")
 """The fault during which something is bought."""
@@ -34,8 +40,8 @@ class Shoppers:
             headers={"authorization": f"Bearer {token}"},
             trust_env=False,
             timeout=IMPATIENCE,
-            limits=httpx.Limits(max_connections=60),
         )
+        self._turn = asyncio.Semaphore(AT_ONCE)
         self._connection: AbstractConnection | None = None
         self._exchange: AbstractExchange | None = None
         self._connecting = asyncio.Lock()
@@ -69,7 +75,8 @@ class Shoppers:
     async def go_on(self, per_second: float, ends: frozenset[str] = frozenset()) -> None:
         """Usual purchases, at random moments, until cancelled."""
         while per_second:
-            self.buy(self.catalogue.usual(self.chance, ends))
+            if len(self._under_way) < UNANSWERED:
+                self.buy(self.catalogue.usual(self.chance, ends))
             await asyncio.sleep(self.chance.expovariate(per_second))
 
     async def acknowledged(self, purchases: Iterable[Purchase], patience: float = 60) -> None:
@@ -128,7 +135,8 @@ class Shoppers:
         headers = {"idempotency-key": purchase.reference}
         while True:
             try:
-                answer = await self._client.post(f"{next(self._urls)}/api/orders", json=purchase.body(), headers=headers)
+                async with self._turn:
+                    answer = await self._client.post(f"{next(self._urls)}/api/orders", json=purchase.body(), headers=headers)
             except httpx.TransportError:
                 await asyncio.sleep(0.1)
                 continue

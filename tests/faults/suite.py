@@ -1,12 +1,13 @@
 """The whole suite: a stack of its own in a private folder, and the faults on it."""
 
-import asyncio
 import random
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+import uvloop
 
 from deploy.stack import stack
 from deploy.stack.state import StackFolder, checkout_folder
@@ -38,7 +39,7 @@ def run(chosen: Sequence[Fault], seconds: float, seed: int, say: Say, *, is_brie
     """Each of the faults; or, for so many seconds, any of them at random. In brief, those of a group are judged together."""
     findings = Findings(seed)
     with a_stack(say) as (folder, addresses):
-        asyncio.run(_run(findings, folder, addresses, chosen, seconds, say, is_brief=is_brief))
+        uvloop.run(_run(findings, folder, addresses, chosen, seconds, say, is_brief=is_brief))
         if not findings.ok:
             kept = checkout_folder().path / "faults"
             shutil.copytree(folder.room("logs"), kept, dirs_exist_ok=True)
