@@ -158,7 +158,8 @@ class Database:
             yield tx
             if self._journal is not None:
                 entries = [(event, event.envelope) for event in tx.heard]
-                entries += [(out.event, out.envelope) for out in tx.outgoing]
+                # what is only forwarded will be heard
+                entries += [(out.event, out.envelope) for out in tx.outgoing if out.envelope.is_ours]
                 await self._journal(tx, entries)
             await write(tx, tx.outgoing)
         self._publish(tx.outgoing)

@@ -95,7 +95,7 @@ async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:
         "INSERT INTO inbox (key) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING key",
         sorted(by_key),
     )
-    return [by_key[row["key"]] for row in rows]
+    return list(by_key.values()) if len(rows) == len(by_key) else [by_key[row["key"]] for row in rows]
 
 
 async def _bury(database: Database, event: Event, error: Exception) -> None:

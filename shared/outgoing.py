@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-import uuid_utils.compat
+import uuid_utils
 
 from shared import codec, telemetry
 from shared.events import OURS, Envelope, Event
@@ -25,7 +25,7 @@ def envelop(event: Event, service: str, now: datetime, cause: Envelope | None) -
     """The event with a fresh id, its service as source, and a trace that goes on from its cause."""
     order_id = getattr(event, "order_id", None)
     envelope = Envelope(
-        id=str(uuid_utils.compat.uuid7()),
+        id=str(uuid_utils.uuid7()),
         source=OURS + service,
         type=event.type,
         subject=event.subject,
@@ -39,7 +39,7 @@ def envelop(event: Event, service: str, now: datetime, cause: Envelope | None) -
 
 def forward(event: Event, envelope: Envelope) -> Outgoing:
     """Another system's event, under its own id and source."""
-    return Outgoing(str(uuid_utils.compat.uuid7()), event, envelope, codec.encode(event, envelope))
+    return Outgoing(str(uuid_utils.uuid7()), event, envelope, codec.encode(event, envelope))
 
 
 class Executor(Protocol):

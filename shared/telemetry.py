@@ -3,6 +3,7 @@ the four services; spans are made only for sampled ones, and only when there is 
 
 import logging
 import random
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,10 @@ from shared import redaction
 from shared.events import Envelope
 from shared.settings import Settings
 
-_random = random.SystemRandom()
+_random = random.Random()  # ids of traces are no secrets
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+"""As W3C Trace Context writes it; ids of zeros alone name nothing."""
+
 _spans: ContextVar[dict[str, Span] | None] = ContextVar("spans", default=None)
 _provider: TracerProvider | None = None
 _tracer: trace.Tracer | None = None
@@ -67,21 +71,17 @@ def new_traceparent() -> str:
 
 def read_traceparent(value: str | None) -> SpanContext | None:
     """The span context a traceparent names, or None for what is not one."""
-    parts = (value or "").split("-")
-    try:
-        if len(parts) != 4 or [len(p) for p in parts] != [2, 32, 16, 2]:
-            return None
-        trace_id, span_id, flags = int(parts[1], 16), int(parts[2], 16), int(parts[3], 16)
-    except ValueError:
+    found = _TRACEPARENT.fullmatch(value or "")
+    if found is None:
         return None
-    context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
-    return context if context.is_valid else None
+    trace_id, span_id, flags = (int(part, 16) for part in found.groups())
+    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
     """The trace id for a log line or a timeline."""
-    context = read_traceparent(traceparent)
-    return format(context.trace_id, "032x") if context else None
+    found = _TRACEPARENT.fullmatch(traceparent or "")
+    return found[1] if found else None
 
 
 @contextmanager

@@ -136,10 +136,12 @@ def settle(reservations: Iterable[Reservation], shelves: Shelves, expires_at: da
     settled: list[Reservation] = []
     movements: list[Movement] = []
     events: list[Event] = []
-    left = shelves
+    stock = dict(shelves)
+    left = Shelves(stock)  # sees each movement as soon as it is made
     for reservation in reservations:
         one = _settle(reservation, left, expires_at)
-        left = left.after(one.movements)
+        for movement in one.movements:
+            stock[movement.sku] = stock[movement.sku].after(movement)
         settled += one.reservations
         movements += one.movements
         events += one.events

@@ -152,18 +152,19 @@ class Order(Fact):
     @property
     def status(self) -> Status:
         """What the facts add up to; the furthest fact decides."""
-        for status, holds_true in (
-            (Status.CANCELLED, self.cancel_reason is not None),
-            (Status.REFUNDED, 0 < self.captured <= self.refunded),
-            (Status.COMPLETED, self.completed_at is not None),
-            (Status.DELIVERED, self.delivered_at is not None),
-            (Status.HELD, bool(self.open_holds)),
-            (Status.SHIPPED, self.parcel is not None),
-            (Status.PAID, self.is_paid),
-        ):
-            if holds_true:
-                return status
-        return Status.PLACED
+        if self.cancel_reason is not None:
+            return Status.CANCELLED
+        if 0 < self.captured <= self.refunded:
+            return Status.REFUNDED
+        if self.completed_at is not None:
+            return Status.COMPLETED
+        if self.delivered_at is not None:
+            return Status.DELIVERED
+        if self.open_holds:
+            return Status.HELD
+        if self.parcel is not None:
+            return Status.SHIPPED
+        return Status.PAID if self.is_paid else Status.PLACED
 
 
 def place(placed: OrderPlaced, at: datetime, suspicions: Iterable[str] = ()) -> Order:

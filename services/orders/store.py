@@ -156,8 +156,8 @@ async def learn_prices(tx: Tx, products: Sequence[Product], *, on_sale: bool) ->
 
 
 async def tell(tx: Tx, entries: Sequence[tuple[Event, Envelope]]) -> None:
-    """Write what was heard and said of orders into their timelines; an event is told once. Another system's clock may
-    say anything: its events are told at the moment they are heard."""
+    """Write what was heard and said of orders into their timelines. Another system's clock may say anything: its events
+    are told at the moment they are heard."""
     told = [(event, envelope) for event, envelope in entries if hasattr(event, "order_id")]
     if not told:
         return
@@ -166,8 +166,6 @@ async def tell(tx: Tx, entries: Sequence[tuple[Event, Envelope]]) -> None:
         INSERT INTO timeline (order_id, at, event_id, type, source, caused_by, trace_id, note)
         SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                              $8::text[])
-        ORDER BY 1, 3
-        ON CONFLICT ON CONSTRAINT an_event_is_told_once DO NOTHING
         """,
         [getattr(event, "order_id") for event, _ in told],  # noqa: B009
         [envelope.time if envelope.is_ours else tx.now for _, envelope in told],

@@ -34,7 +34,7 @@ SAFEGUARDS = {
     ),
     "inbox": Safeguard(
         "shared/inbox.py",
-        'return [by_key[row["key"]] for row in rows]',
+        'return list(by_key.values()) if len(rows) == len(by_key) else [by_key[row["key"]] for row in rows]',
         "del rows\n    return list(events)",
         ("events_duplicated", "kill_service"),
     ),
