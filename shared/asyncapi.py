@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from inspect import cleandoc
 from typing import Any
 
-from shared.bus import EXCHANGE
 from shared.codec import BATCH, SINGLE
 from shared.events import EVENTS, Event
+from shared.origin import EXCHANGE
 
 
 def document(name: str, description: str, heard: Iterable[str], announced: Iterable[type[Event]]) -> dict[str, Any]:

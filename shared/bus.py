@@ -3,7 +3,7 @@ confirms on a connection of its own (a broker that blocks publishers must not st
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -18,20 +18,21 @@ from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 from faststream.rabbit.utils import RabbitClientProperties
 from faststream.security import BaseSecurity
 
-from shared import codec, dead_letters, inbox, metrics, tls
+from shared import cards, codec, dead_letters, inbox, metrics, tls
 from shared.batching import Batcher
 from shared.codec import Decoded, Unreadable
 from shared.database import Database
-from shared.events import Envelope, Event
+from shared.events import Event
+from shared.origin import EXCHANGE, Origin
 from shared.settings import Settings
 from shared.subscriptions import Subscription, Subscriptions
 
 log = structlog.get_logger()
 
-EXCHANGE = "orderbus.events"
 DEAD_EXCHANGE = "orderbus.dead"
-EXTERNAL = "external."
-"""Another system publishes to an exchange of its own, called this and its CloudEvents source; see docs/decisions/0011."""
+DEATHS = "x-death"
+"""The header in which the broker tells where it took a dead message from. One that comes with it from elsewhere has made it
+up, and RabbitMQ before 4.0 would go on from what it says."""
 
 HEARTBEAT = 15
 """Seconds; a dead connection is noticed within three of them instead of three minutes at the default."""
@@ -49,22 +50,6 @@ def queue_name(service: str, event_type: str) -> str:
 def dead_queue_name(service: str) -> str:
     """Where the broker puts the messages it gave up delivering to a service."""
     return f"{service}.dead"
-
-
-def objection(event_type: str, exchange: str, routing_key: str, envelope: Envelope) -> str | None:
-    """Why an event may not stand in a queue of this type, if it may not. `exchange` and `routing_key` are those it was
-    first published with: the broker has checked that the publisher may use them, and nothing that an event says of itself.
-    """
-    if exchange.startswith(EXTERNAL) and envelope.source != exchange.removeprefix(EXTERNAL):
-        return f"source: {envelope.source} was published by {exchange.removeprefix(EXTERNAL)}, which may not speak for it"
-    # a message can be sent to further queues by its CC header, whose keys not every broker checks
-    is_published = exchange == EXCHANGE or exchange.startswith(EXTERNAL)
-    published_as = routing_key if is_published else event_type
-    if envelope.type != published_as:
-        return f"type: {envelope.type} was published as {published_as}"
-    if envelope.type != event_type:
-        return f"type: {envelope.type} stands in the queue of {event_type}"
-    return None
 
 
 def queue_arguments(service: str) -> dict[str, Any]:
@@ -134,20 +119,29 @@ class _Received:
     def __init__(self, raw: AbstractIncomingMessage) -> None:
         self.raw = raw
 
-    def read(self, wanted: Callable[[Envelope], bool], event_type: str) -> Decoded:
-        """Its events, as they stand in the queue of this type."""
-        raw, exchange = self.raw, self.raw.exchange or ""
-        objects = partial(objection, event_type, exchange, raw.routing_key or "")
-        # what our own services say was looked through when it came in
-        return codec.decode(raw.body, raw.content_type, raw.headers or {}, wanted, objects, is_screened=exchange == EXCHANGE)
+    def read(self, subscription: Subscription, queue: str) -> Decoded:
+        """Its events, as they stand in this queue."""
+        raw, origin = self.raw, Origin(self.raw.exchange or "", self.raw.routing_key or "", queue)
+        if DEATHS in raw.headers:
+            reason = f"{DEATHS}: only the broker may say that a message has died"
+            return Decoded(unreadable=[Unreadable(reason, cards.masked_bytes(raw.body), None, origin)])
+        return codec.decode(raw.body, raw.content_type, raw.headers, subscription.wants, origin)
 
-    def read_any(self) -> Decoded:
-        """Its events, whatever they are."""
-        return codec.decode(self.raw.body, self.raw.content_type, self.raw.headers or {})
+    def read_dead(self) -> Decoded:
+        """Its events, whatever they are, from wherever the broker took it."""
+        return codec.decode(self.raw.body, self.raw.content_type, self.raw.headers, origin=dead_from(self.raw.headers))
 
 
 async def _decode(message: StreamMessage[AbstractIncomingMessage]) -> _Received:
     return _Received(message.raw_message)
+
+
+def dead_from(headers: Mapping[str, Any]) -> Origin | None:
+    """Where the broker took a dead message from; None when it was not the broker that put it among the dead."""
+    match headers.get(DEATHS):
+        case [{"exchange": str(exchange), "routing-keys": [str(routing_key), *_], "queue": str(queue)}, *_]:  # latest first
+            return Origin(exchange, routing_key, queue)
+    return None
 
 
 class Consumer:
@@ -195,12 +189,13 @@ class Consumer:
 
     def _hear(self, subscription: Subscription, prefetch: int) -> None:
         event_type, batcher = subscription.event_class.type, self._batchers[subscription.handle]
+        queue = queue_name(self._service, event_type)
 
         async def receive(received: _Received) -> None:
             unreadable: list[Unreadable] = []
 
             def read() -> list[Event]:
-                decoded = received.read(subscription.wants, event_type)
+                decoded = received.read(subscription, queue)
                 unreadable.extend(decoded.unreadable)
                 return decoded.events
 
@@ -213,7 +208,7 @@ class Consumer:
                 await batcher.submit(read)
             await self._keep_unreadable(event_type, unreadable)
 
-        self._subscribe(queue_name(self._service, event_type), prefetch, receive)
+        self._subscribe(queue, prefetch, receive)
 
     def _subscribe(self, queue: str, prefetch: int, receive: Any) -> None:
         self._broker.subscriber(
@@ -231,10 +226,11 @@ class Consumer:
     async def _given_up(self, received: _Received) -> None:
         """What the broker gave up delivering becomes dead letters, each event one."""
         reason = "given up by the broker: the process died, or rejected it, each time it was delivered"
-        decoded = received.read_any()
+        decoded = received.read_dead()
         letters = [dead_letters.of_unreadable(unreadable) for unreadable in decoded.unreadable]
         letters += [
-            dead_letters.Letter(codec.encode(event, event.envelope), reason, event.envelope, None) for event in decoded.events
+            dead_letters.Letter(codec.encode(event, event.envelope), reason, event.envelope, None, event.origin)
+            for event in decoded.events
         ]
         log.error("the broker gave up", events=len(letters))
         await inbox.until_stored(self._database, letters)

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from shared import cards
 from shared.events import EVENTS, Envelope, Event, received
+from shared.origin import Origin
 
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -34,6 +35,7 @@ class Unreadable:
     reason: str
     body: bytes
     envelope: Envelope | None = None
+    origin: Origin | None = None
 
 
 @dataclass(slots=True)
@@ -82,36 +84,35 @@ def decode(
     content_type: str | None,
     headers: Mapping[str, Any],
     wanted: Callable[[Envelope], bool] = lambda _: True,
-    objection: Callable[[Envelope], str | None] = lambda _: None,
-    *,
-    is_screened: bool = False,
+    origin: Origin | None = None,
 ) -> Decoded:
     """The events of one message. Never raises: what cannot be read is returned beside them, one by one.
 
-    `objection` says why an event may not be where it is, if it may not; then `wanted` is asked. Both are asked before an
-    event's data is looked at. Unwanted events are in neither list. `is_screened`: no card number can be in it.
+    Whether an event may have come so is asked of its `origin`, then `wanted`, both before its data is looked at. Unwanted
+    events are in neither list.
     """
     decoded = Decoded()
     try:
         items = list(_items(body, content_type, headers))
     except (orjson.JSONDecodeError, NotACloudEvent) as error:
-        decoded.unreadable.append(Unreadable(f"not CloudEvents: {error}", cards.masked_bytes(body)))
+        decoded.unreadable.append(Unreadable(f"not CloudEvents: {error}", cards.masked_bytes(body), None, origin))
         return decoded
-    suspect = not is_screened and cards.may_hold_one(body)
+    # what our own services say was looked through when it came in
+    suspect = not (origin and origin.is_ours) and cards.may_hold_one(body)
     for item in items:
         envelope = None
         try:
             envelope = _envelope(item)
-            if reason := objection(envelope):
+            if origin and (reason := origin.objection(envelope.source, envelope.type)):
                 raise NotACloudEvent(reason)
             if suspect and (place := cards.where(item)):
                 raise NotACloudEvent(f"{place}: looks like a card number")
             if wanted(envelope):
-                decoded.events.append(_event(item, envelope))
+                decoded.events.append(_event(item, envelope, origin))
         except NotACloudEvent as error:
-            decoded.unreadable.append(Unreadable(str(error), _kept(item, suspect), envelope))
+            decoded.unreadable.append(Unreadable(str(error), _kept(item, suspect), envelope, origin))
         except ValidationError as error:
-            decoded.unreadable.append(Unreadable(explain(error), _kept(item, suspect), envelope))
+            decoded.unreadable.append(Unreadable(explain(error), _kept(item, suspect), envelope, origin))
     return decoded
 
 
@@ -192,11 +193,11 @@ def _read_time(value: Any) -> datetime:
         raise NotACloudEvent("time: should be an RFC 3339 timestamp with its offset") from error
 
 
-def _event(item: dict[str, Any], envelope: Envelope) -> Event:
+def _event(item: dict[str, Any], envelope: Envelope, origin: Origin | None) -> Event:
     event_class = EVENTS.get(envelope.type)
     if event_class is None:
         raise NotACloudEvent(f"type: there is no event called {envelope.type!r}")
     data = item.get("data")
     if not isinstance(data, dict):
         raise NotACloudEvent("data: should be a JSON object")
-    return received(event_class.model_validate(data), envelope)
+    return received(event_class.model_validate(data), envelope, origin)

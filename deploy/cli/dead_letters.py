@@ -257,8 +257,8 @@ def _letters_table(told: dict[str, Any]) -> Iterator[RenderableType]:
 def _whole(letter: dict[str, Any]) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    names = ("service", "id", "state", "type", "event_id", "source", "subject", "reason", "attempts")
-    for name in (*names, "first_failed_at", "last_failed_at", "next_attempt_at", "closed_at", "closed_by"):
+    names = ("service", "id", "state", "type", "event_id", "source", "subject", "exchange", "routing_key", "queue")
+    for name in (*names, "reason", "attempts", "first_failed_at", "last_failed_at", "next_attempt_at", "closed_at", "closed_by"):
         if letter[name] is not None:
             yield Text(f"{name.replace('_', ' '):<16} {letter[name]}")
     for decided in letter["decisions"]:

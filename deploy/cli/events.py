@@ -89,8 +89,8 @@ async def _publish_by_amqp(url: str, events: list[dict[str, Any]]) -> None:
     """Each in a message of its own; returns when the broker has them all."""
     import aio_pika
 
-    from shared.bus import EXCHANGE
     from shared.codec import SINGLE
+    from shared.origin import EXCHANGE
 
     async with _channel(url) as channel:
         exchange = await channel.get_exchange(EXCHANGE, ensure=False)
@@ -154,7 +154,7 @@ def opened(body: bytes, content_type: str | None, headers: dict[str, Any]) -> li
 
 
 async def _tail(url: str, pattern: str, tail: Tail) -> None:
-    from shared.bus import EXCHANGE
+    from shared.origin import EXCHANGE
 
     async with _channel(url) as channel:
         queue = await channel.declare_queue(exclusive=True, auto_delete=True)

@@ -11,8 +11,8 @@ from aio_pika.abc import AbstractChannel
 from deploy.demo.installation import Installation, Trouble, ask
 from deploy.demo.shoppers import Purchase
 from deploy.demo.stories import Way
-from shared.bus import EXCHANGE
 from shared.codec import BATCH, SINGLE
+from shared.origin import EXCHANGE
 
 TOGETHER = 10
 """Orders that a system sends as one batch."""

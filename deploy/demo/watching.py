@@ -11,9 +11,9 @@ from aio_pika.exceptions import AMQPError
 
 from deploy.demo.installation import Trouble
 from shared import codec
-from shared.bus import EXCHANGE
 from shared.events import Event
 from shared.events.payments import PaymentCaptured, PaymentRefunded
+from shared.origin import EXCHANGE
 
 #: The event that tells of a status, the furthest first; what was released is on its way again.
 _FURTHEST = (

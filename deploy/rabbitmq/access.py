@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from deploy.rabbitmq.management import Management
 from deploy.rabbitmq.names import service_user
-from shared.bus import EXCHANGE
 from shared.events import EVENTS
+from shared.origin import EXCHANGE
 from shared.service import Service
 
 NOTHING = "^$"

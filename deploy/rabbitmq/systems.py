@@ -13,8 +13,8 @@ from typing import Any
 from deploy.rabbitmq.access import Rights, grant, one_of
 from deploy.rabbitmq.management import Management
 from deploy.rabbitmq.names import system_user, system_users
-from shared.bus import EXCHANGE, EXTERNAL
 from shared.events import EVENTS, OURS
+from shared.origin import EXCHANGE, EXTERNAL
 
 MOST_KEPT_BYTES = 1024**3
 """A system that does not read loses its oldest events beyond this, before the disk is full and everybody stands still."""

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import aio_pika
 
-from shared.bus import DEAD_EXCHANGE, EXCHANGE, dead_queue_name, queue_arguments, queue_name
+from shared.bus import DEAD_EXCHANGE, dead_queue_name, queue_arguments, queue_name
+from shared.origin import EXCHANGE
 from shared.service import Service
 
 

@@ -9,9 +9,11 @@ import orjson
 import uuid_utils.compat
 
 from shared.database import Tx
-from shared.dead_letters.letter import read
+from shared.dead_letters.letter import origin_of, read
 from shared.dead_letters.reading import MATCHING, OPEN, Selection, State
+from shared.dead_letters.retrying import NOBODYS_WORD
 from shared.events import Envelope, Event
+from shared.origin import Origin
 from shared.problems import Conflict, NotFound, Unprocessable
 from shared.subscriptions import Subscriptions
 
@@ -78,23 +80,27 @@ async def discard(tx: Tx, ids: Sequence[UUID], actor: str, why: str) -> None:
 async def mend(tx: Tx, id: UUID, event: dict[str, Any], heard: Subscriptions) -> Mending:
     """What a replay puts in the place of an unreadable letter's event.
 
-    Raises Unprocessable for what the service could not handle, and Conflict for a letter that can be read: what others
-    have said is not rewritten.
+    Raises Unprocessable for what the service could not handle or the letter's publisher may not say, and Conflict for a
+    letter that can be read, as what others have said is not rewritten, and for one whose publisher is not known.
     """
-    before: bytes = await tx.fetchval("SELECT body FROM dead_letter WHERE id = $1", id)
+    letter = await tx.fetchrow("SELECT body, exchange, routing_key, queue FROM dead_letter WHERE id = $1", id)
+    assert letter is not None, "choose has found it"
+    before, origin = letter["body"], origin_of(letter)
     unreadable = read(before).unreadable
     if not unreadable:
         raise Conflict(f"the event of letter {id} can be read, so it is not replaced; replay it, or discard it", letter=str(id))
+    if origin is None:
+        raise Conflict(NOBODYS_WORD, letter=str(id))
     body = _bytes(event)
-    return Mending(body, accepted(body, unreadable[0].envelope, heard).envelope, before)
+    return Mending(body, accepted(body, unreadable[0].envelope, origin, heard).envelope, before)
 
 
-def accepted(body: bytes, was: Envelope | None, heard: Subscriptions) -> Event:
+def accepted(body: bytes, was: Envelope | None, origin: Origin, heard: Subscriptions) -> Event:
     """The event that replaces an unreadable one. It stays the same event, as far as it could be told which it was: the
-    inbox knows it by source and id. Raises Unprocessable."""
-    decoded = read(body)
+    inbox knows it by source and id; and it stays the word of who published it. Raises Unprocessable."""
+    decoded = read(body, origin)
     if decoded.unreadable:
-        raise Unprocessable(f"this event cannot be read either: {decoded.unreadable[0].reason}")
+        raise Unprocessable(f"this event cannot be taken either: {decoded.unreadable[0].reason}")
     event = decoded.events[0]
     envelope, subscription = event.envelope, heard.get(event.type)
     if was is not None and (was.source, was.id) != (envelope.source, envelope.id):

@@ -9,7 +9,9 @@ from pydantic import ValidationError
 
 from shared import codec
 from shared.codec import Decoded, Unreadable
+from shared.database import Row
 from shared.events import Envelope, Event
+from shared.origin import Origin
 
 RETRY_AFTER = (
     timedelta(seconds=1),
@@ -25,23 +27,27 @@ MAX_REASON = 2000
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One event, or one message, that could not be handled. Without a stack it was never tried, and is not retried."""
+    """One event, or one message, that could not be handled. Without a stack it was never tried, and is not retried.
+
+    `origin` is None for what was kept before origins were, and for what an administrator put among the dead by hand.
+    """
 
     body: bytes
     reason: str
     envelope: Envelope | None
     stack: str | None
+    origin: Origin | None
 
 
 def of_failure(event: Event, error: Exception) -> Letter:
     """An event whose handler raised."""
     stack = "".join(traceback.format_exception(error))
-    return Letter(codec.encode(event, event.envelope), reason_of(error)[:MAX_REASON], event.envelope, stack)
+    return Letter(codec.encode(event, event.envelope), reason_of(error)[:MAX_REASON], event.envelope, stack, event.origin)
 
 
 def of_unreadable(unreadable: Unreadable) -> Letter:
     """What was no event of ours: only a person can mend it."""
-    return Letter(unreadable.body, unreadable.reason[:MAX_REASON], unreadable.envelope, None)
+    return Letter(unreadable.body, unreadable.reason[:MAX_REASON], unreadable.envelope, None, unreadable.origin)
 
 
 def reason_of(error: Exception) -> str:
@@ -62,6 +68,12 @@ def next_try(attempts: int, failed_at: datetime) -> datetime | None:
     return failed_at + RETRY_AFTER[max(attempts, 1) - 1] if attempts <= len(RETRY_AFTER) else None
 
 
-def read(body: bytes) -> Decoded:
-    """A letter's events: its body is what was on the wire, one event or an array of them."""
-    return codec.decode(body, codec.BATCH if body.lstrip().startswith(b"[") else codec.SINGLE, {})
+def read(body: bytes, origin: Origin | None = None) -> Decoded:
+    """A letter's events: its body is what was on the wire, one event or an array of them. What may not have come from this
+    origin is as unreadable as when it came."""
+    return codec.decode(body, codec.BATCH if body.lstrip().startswith(b"[") else codec.SINGLE, {}, origin=origin)
+
+
+def origin_of(row: Row) -> Origin | None:
+    """What is kept of a letter's origin."""
+    return None if row["queue"] is None else Origin(row["exchange"], row["routing_key"], row["queue"])

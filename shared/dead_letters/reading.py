@@ -33,8 +33,8 @@ MATCHING = rf"""
 """
 
 _COLUMNS = """
-    id, event_type AS type, event_id, source, subject, reason, state, attempts, first_failed_at, last_failed_at,
-    next_attempt_at, closed_at, closed_by
+    id, event_type AS type, event_id, source, subject, exchange, routing_key, queue, reason, state, attempts,
+    first_failed_at, last_failed_at, next_attempt_at, closed_at, closed_by
 """
 
 
@@ -67,13 +67,17 @@ class Group(BaseModel):
 
 
 class LetterView(BaseModel):
-    """One dead letter. `type`, `event_id`, `source` and `subject` are null where they could not be read."""
+    """One dead letter. `type`, `event_id`, `source` and `subject` are null where they could not be read; `exchange` and
+    `routing_key`, which it was published with, and the `queue` it stood in, where they were not kept."""
 
     id: UUID
     type: str | None
     event_id: str | None
     source: str | None
     subject: str | None
+    exchange: str | None
+    routing_key: str | None
+    queue: str | None
     reason: str
     state: State
     attempts: int

@@ -11,8 +11,9 @@ from uuid import UUID
 import structlog
 import uuid_utils.compat
 
-from shared.database import Database, Tx, is_infrastructure
-from shared.dead_letters.letter import MAX_REASON, RETRY_AFTER, Letter, next_try, of_failure, of_unreadable, read
+from shared.codec import Unreadable
+from shared.database import Database, Row, Tx, is_infrastructure
+from shared.dead_letters.letter import MAX_REASON, RETRY_AFTER, Letter, next_try, of_failure, of_unreadable, origin_of, read
 from shared.events import Event
 
 log = structlog.get_logger()
@@ -22,6 +23,8 @@ LEASE = timedelta(seconds=60)
 
 AT_ONCE = 100
 
+NOBODYS_WORD = "origin: it is not known who published this, so nobody can tell whether they may: have it published again"
+
 Handle = Callable[[Event], Awaitable[None]]
 """Puts one event through the inbox: twice is once."""
 
@@ -30,12 +33,13 @@ async def store(tx: Tx, letters: Sequence[Letter]) -> None:
     """Keep the letters; those whose handler raised are tried again soon."""
     await tx.execute(
         """
-        INSERT INTO dead_letter (id, event_id, event_type, source, subject, body, reason, stack,
+        INSERT INTO dead_letter (id, event_id, event_type, source, subject, body, reason, stack, exchange, routing_key, queue,
                                  attempts, state, next_attempt_at)
         SELECT letter.*, 1, CASE WHEN stack IS NULL THEN 'dead' ELSE 'retrying' END,
-               CASE WHEN stack IS NOT NULL THEN $9::timestamptz END
-          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[])
-               letter (id, event_id, event_type, source, subject, body, reason, stack)
+               CASE WHEN stack IS NOT NULL THEN $12::timestamptz END
+          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[],
+                      $9::text[], $10::text[], $11::text[])
+               letter (id, event_id, event_type, source, subject, body, reason, stack, exchange, routing_key, queue)
         """,
         [uuid_utils.compat.uuid7() for _ in letters],
         [letter.envelope and _text(letter.envelope.id) for letter in letters],
@@ -45,6 +49,9 @@ async def store(tx: Tx, letters: Sequence[Letter]) -> None:
         [letter.body for letter in letters],
         [_text(letter.reason) for letter in letters],
         [letter.stack and _text(letter.stack) for letter in letters],
+        [letter.origin and _text(letter.origin.exchange) for letter in letters],
+        [letter.origin and _text(letter.origin.routing_key) for letter in letters],
+        [letter.origin and _text(letter.origin.queue) for letter in letters],
         next_try(1, tx.now),
     )
 
@@ -103,21 +110,25 @@ async def _give_up_deadly(tx: Tx) -> None:
 async def _retry(database: Database, id: UUID, attempts: int, handle: Handle) -> None:
     """One try. The letter is locked meanwhile: a person who decides about it waits for the outcome and sees it."""
     async with database.transaction() as tx:
-        body: bytes | None = await tx.fetchval(
+        letter = await tx.fetchrow(
             """
-            SELECT body FROM dead_letter WHERE id = $1 AND state = 'retrying' AND attempts = $2 FOR UPDATE SKIP LOCKED
+            SELECT body, stack, exchange, routing_key, queue
+              FROM dead_letter WHERE id = $1 AND state = 'retrying' AND attempts = $2 FOR UPDATE SKIP LOCKED
             """,
             id,
             attempts,
         )
-        if body is None:  # a person, or another replica, came in between
+        if letter is None:  # a person, or another replica, came in between
             return
-        failure = await _try(body, handle)
+        failure = await _try(letter, handle)
         await (_still_dead(tx, id, attempts, failure) if failure else _handled(tx, id))
 
 
-async def _try(body: bytes, handle: Handle) -> Letter | None:
-    decoded = read(body)
+async def _try(letter: Row, handle: Handle) -> Letter | None:
+    origin = origin_of(letter)
+    if origin is None and letter["stack"] is None:  # with a stack it had been let in: its handler raised
+        return of_unreadable(Unreadable(NOBODYS_WORD, letter["body"]))
+    decoded = read(letter["body"], origin)
     if decoded.unreadable:
         return of_unreadable(decoded.unreadable[0])
     for event in decoded.events:

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.origin import Origin
+
 OURS = "/orderbus/"
 """Every event of our own services has a `source` under this path; nobody else's may."""
 
@@ -40,8 +42,8 @@ class Event(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    # a slot, not a field: the envelope travels beside the data, never inside it
-    __slots__ = ("_envelope",)
+    # slots, not fields: how it came travels beside the data, never inside it
+    __slots__ = ("_envelope", "_origin")
 
     type: ClassVar[str]
     version: ClassVar[int]
@@ -76,12 +78,19 @@ class Event(BaseModel):
         envelope: Envelope = object.__getattribute__(self, "_envelope")
         return envelope
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where the broker had it from; None for what did not come over the bus."""
+        origin: Origin | None = object.__getattribute__(self, "_origin")
+        return origin
+
     def note(self) -> str:
         """What an order's timeline says beside the event's name; one short line, no personal data."""
         return ""
 
 
-def received(event: Event, envelope: Envelope) -> Event:
-    """The event together with the envelope it came in."""
+def received(event: Event, envelope: Envelope, origin: Origin | None = None) -> Event:
+    """The event together with how it came."""
     object.__setattr__(event, "_envelope", envelope)
+    object.__setattr__(event, "_origin", origin)
     return event

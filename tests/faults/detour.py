@@ -9,8 +9,8 @@ import aio_pika
 import orjson
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from shared.bus import EXCHANGE
 from shared.codec import SINGLE
+from shared.origin import EXCHANGE
 from tests.faults.servers import queues
 
 QUEUE = "faults.detour"

@@ -12,8 +12,8 @@ import httpx
 import orjson
 from aio_pika.abc import AbstractConnection, AbstractExchange
 
-from shared.bus import EXCHANGE
 from shared.codec import SINGLE
+from shared.origin import EXCHANGE
 from tests.faults.purchases import OWN_FLEET, Catalogue, Purchase
 
 IMPATIENCE = 4.0

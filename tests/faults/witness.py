@@ -10,7 +10,7 @@ import aio_pika
 import orjson
 from aio_pika.abc import AbstractIncomingMessage
 
-from shared.bus import EXCHANGE
+from shared.origin import EXCHANGE
 
 QUEUE = "faults.witness"
 

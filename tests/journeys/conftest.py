@@ -16,7 +16,7 @@ import pytest
 from deploy.stack import processes, stack
 from deploy.stack.servers import Servers
 from deploy.stack.state import open_folder
-from shared.bus import EXCHANGE
+from shared.origin import EXCHANGE
 from tests.journeys.shop import Shop
 from tests.service.house import Bus
 

@@ -26,11 +26,11 @@ from deploy.stack.servers import RabbitMQ
 from deploy.stack.services import bus_url
 from deploy.stack.state import open_folder
 from shared import codec
-from shared.bus import EXCHANGE
 from shared.events import Envelope, Event
 from shared.events.payments import PaymentRefunded
 from shared.events.stock import StockReleased, StockReserved
 from shared.money import Money
+from shared.origin import EXCHANGE
 from tests.builders import a_paid_order
 from tests.journeys.shop import Shop
 

@@ -21,9 +21,10 @@ from deploy.stack import stack
 from deploy.stack.state import open_folder
 from deploy.stack.troubles import Troubles
 from shared import codec
-from shared.bus import DEAD_EXCHANGE, dead_queue_name
+from shared.bus import DEAD_EXCHANGE, DEATHS, dead_queue_name
 from shared.events import Envelope
 from shared.events.shipments import ShipmentCreated
+from shared.origin import EXCHANGE
 from tests.builders import a_paid_order
 from tests.journeys.shop import Shop
 
@@ -54,8 +55,11 @@ async def given_up(shop: Shop, bodies: list[bytes]) -> None:
     """What the broker does with messages that killed whoever took them."""
     async with await aio_pika.connect(shop.addresses["rabbitmq"]["url"]) as connection:
         exchange = await (await connection.channel()).get_exchange(DEAD_EXCHANGE)
+        death = {"exchange": EXCHANGE, "routing-keys": ["order.paid"], "queue": "orders.order.paid"}
+        headers: dict[str, Any] = {DEATHS: [death]}
         for body in bodies:
-            await exchange.publish(aio_pika.Message(body, content_type=codec.SINGLE), dead_queue_name("orders"))
+            message = aio_pika.Message(body, content_type=codec.SINGLE, headers=headers)
+            await exchange.publish(message, dead_queue_name("orders"))
 
 
 async def letters_of(operator: Operator, order_ids: list[str], *wanted: str) -> list[dict[str, Any]]:

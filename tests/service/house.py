@@ -29,8 +29,8 @@ from deploy.stack.servers import Servers
 from deploy.stack.services import SANDBOX, settings_of
 from deploy.stack.state import open_folder
 from shared import codec
-from shared.bus import EXCHANGE
 from shared.events import Envelope, Event
+from shared.origin import EXCHANGE
 from shared.service import Service
 
 Client = httpx.AsyncClient

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import aio_pika
 import asyncpg
@@ -10,10 +11,11 @@ import orjson
 
 from services.orders.settings import settings
 from shared import codec
-from shared.bus import DEAD_EXCHANGE, dead_queue_name
+from shared.bus import DEAD_EXCHANGE, DEATHS, dead_queue_name, queue_name
 from shared.events import Envelope, Event
 from shared.events.payments import PaymentRefunded
 from shared.money import Money
+from shared.origin import EXCHANGE
 from tests.service.house import Bus, Client, House
 from tests.service.tokens import bearing
 
@@ -78,12 +80,19 @@ async def bury(house: House, id: str) -> None:
     await administrator(house, "UPDATE dead_letter SET state = 'dead', attempts = 6, next_attempt_at = NULL WHERE id = $1", id)
 
 
-async def give_up(house: House, event: Event, source: str) -> str:
+def on_the_wire(event: Event, source: str = "/shops/a") -> bytes:
+    """A shop's event as it is published."""
+    return codec.encode(event, Envelope(str(uuid4()), source, event.type, event.subject, datetime.now(UTC)))
+
+
+async def give_up(house: House, event: Event, source: str, published_to: str = EXCHANGE) -> str:
     """What the broker does with a message that kills whoever takes it; the event's id."""
     envelope = Envelope(f"given-up-{event.subject}", source, event.type, event.subject, datetime.now(UTC))
     async with await aio_pika.connect(house.rabbitmq_url) as connection:
         exchange = await (await connection.channel()).get_exchange(DEAD_EXCHANGE)
-        message = aio_pika.Message(codec.encode(event, envelope), content_type=codec.SINGLE)
+        death = {"exchange": published_to, "routing-keys": [event.type], "queue": queue_name("orders", event.type)}
+        headers: dict[str, Any] = {DEATHS: [death]}
+        message = aio_pika.Message(codec.encode(event, envelope), content_type=codec.SINGLE, headers=headers)
         await exchange.publish(message, dead_queue_name("orders"))
     return envelope.id
 

@@ -25,8 +25,9 @@ from deploy.stack import ports, postgres, processes, waiting
 from deploy.stack.servers import Servers
 from deploy.stack.state import open_folder
 from shared import database, jwks, limits
-from shared.bus import EXCHANGE, Consumer, Publisher
+from shared.bus import Consumer, Publisher
 from shared.database import Database
+from shared.origin import EXCHANGE
 from shared.problems import Unavailable
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions

@@ -11,6 +11,7 @@ from shared import codec
 from shared.events import Envelope
 from shared.events.orders import OrderCancelled
 from shared.events.stock import StockLow
+from shared.origin import EXCHANGE, Origin
 
 EVENT = OrderCancelled(order_id="T-1", reason="changed my mind")
 ENVELOPE = Envelope(
@@ -23,6 +24,7 @@ ENVELOPE = Envelope(
     causation_id="id-0",
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 )
+ORIGIN = Origin("external./orderbus/orders", "order.cancelled", "inventory.order.cancelled")
 
 
 def test_an_event_comes_back_as_it_left_envelope_and_all() -> None:
@@ -119,19 +121,22 @@ def test_an_event_that_may_not_be_there_says_why_and_its_data_is_not_looked_at()
     good = codec.encode(EVENT, ENVELOPE)
     bad = orjson.dumps(orjson.loads(good) | {"source": "/shops/other", "data": {}})
 
-    decoded = codec.decode(*codec.join([good, bad]), {}, objection=lambda e: None if e.is_ours else f"source: {e.source}")
+    decoded = codec.decode(*codec.join([good, bad]), {}, origin=ORIGIN)
 
     assert decoded.events == [EVENT]
     (unreadable,) = decoded.unreadable
-    assert unreadable.reason == "source: /shops/other"
+    assert unreadable.reason == "source: /shops/other was published by /orderbus/orders, which may not speak for it"
+    assert unreadable.origin == ORIGIN
     assert unreadable.envelope is not None
     assert unreadable.envelope.id == "id-1"
 
 
 def test_an_event_that_may_not_be_there_is_refused_even_where_nobody_wants_it() -> None:
-    decoded = codec.decode(codec.encode(EVENT, ENVELOPE), codec.SINGLE, {}, wanted=lambda _: False, objection=lambda _: "no")
+    elsewhere = Origin(EXCHANGE, "order.paid", "orders.order.paid")
 
-    assert decoded.unreadable[0].reason == "no"
+    decoded = codec.decode(codec.encode(EVENT, ENVELOPE), codec.SINGLE, {}, lambda _: False, elsewhere)
+
+    assert decoded.unreadable[0].reason == f"type: {EVENT.type} was published as order.paid"
 
 
 def test_a_field_of_a_later_version_is_ignored() -> None:

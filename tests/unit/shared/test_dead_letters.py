@@ -14,12 +14,14 @@ from shared.dead_letters.deciding import accepted
 from shared.dead_letters.letter import of_unreadable, read, reason_of
 from shared.events import Envelope, Event, received
 from shared.events.orders import OrderPaid
+from shared.origin import EXCHANGE, Origin
 from shared.problems import Unprocessable
 from shared.subscriptions import Subscriptions
 from tests.builders import a_paid_order
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SHOP = Envelope("paid-1", "/shops/a", "order.paid", "T-1", NOW)
+TAKEN_OVER_HTTP = Origin(EXCHANGE, "order.paid", "orders.order.paid")
 
 heard = Subscriptions()
 
@@ -86,14 +88,14 @@ def test_bytes_without_meaning_are_kept_with_a_reason_and_without_a_stack() -> N
 
 
 def test_a_mended_event_takes_an_unreadable_ones_place() -> None:
-    assert accepted(on_the_wire(), SHOP, heard) == received(a_paid_order(), SHOP)
-    assert accepted(on_the_wire(), None, heard).envelope == SHOP
+    assert accepted(on_the_wire(), SHOP, TAKEN_OVER_HTTP, heard) == received(a_paid_order(), SHOP)
+    assert accepted(on_the_wire(), None, TAKEN_OVER_HTTP, heard).envelope == SHOP
 
 
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"{}", "cannot be read either"),
+        (b"{}", "cannot be taken either"),
         (orjson.dumps(orjson.loads(on_the_wire()) | {"data": {"order_id": "T-1"}}), "currency: Field required"),
         (on_the_wire(Envelope("paid-2", "/shops/a", "order.paid", "T-1", NOW)), "source and id should stay"),
         (on_the_wire(Envelope("paid-1", "/shops/b", "order.paid", "T-1", NOW)), "source and id should stay"),
@@ -102,13 +104,35 @@ def test_a_mended_event_takes_an_unreadable_ones_place() -> None:
 )
 def test_a_mended_event_must_be_readable_and_the_same_event(body: bytes, says: str) -> None:
     with pytest.raises(Unprocessable, match=says):
-        accepted(body, SHOP, heard)
+        accepted(body, SHOP, TAKEN_OVER_HTTP, heard)
 
 
 def test_a_mended_event_must_be_one_that_the_service_acts_on() -> None:
     ours = Envelope("paid-1", "/orderbus/orders", "order.paid", "T-1", NOW)
 
     with pytest.raises(Unprocessable, match=r"does not act on order\.paid from /orderbus/orders"):
-        accepted(on_the_wire(ours), None, heard)
+        accepted(on_the_wire(ours), None, TAKEN_OVER_HTTP, heard)
     with pytest.raises(Unprocessable, match=r"does not act on order\.paid"):
-        accepted(on_the_wire(), None, Subscriptions())
+        accepted(on_the_wire(), None, TAKEN_OVER_HTTP, Subscriptions())
+
+
+@pytest.mark.parametrize(
+    ("origin", "says"),
+    [
+        (Origin("external./shops/b", "order.paid", "orders.order.paid"), "/shops/a was published by /shops/b, which may not"),
+        (Origin("external./shops/a", "order.submitted", "orders.order.submitted"), "was published as order.submitted"),
+    ],
+    ids=["another's word", "another type"],
+)
+def test_a_mended_event_is_still_the_word_of_who_published_what_it_mends(origin: Origin, says: str) -> None:
+    with pytest.raises(Unprocessable, match=says):
+        accepted(on_the_wire(), None, origin, heard)
+
+
+def test_a_letter_that_was_refused_for_who_published_it_is_refused_for_the_same_reason_ever_after() -> None:
+    origin = Origin("external./shops/b", "order.paid", "orders.order.paid")
+
+    (first,) = read(on_the_wire(), origin).unreadable
+    (again,) = read(of_unreadable(first).body, of_unreadable(first).origin).unreadable
+
+    assert first.reason == again.reason == "source: /shops/a was published by /shops/b, which may not speak for it"
