@@ -19,8 +19,9 @@ async def admit(tx: Tx, orders: Sequence[Order]) -> None:
         if taken_by is not order:
             tx.announce(_refusals(taken_by, order))
     new = await store.insert(tx, list(first.values()))
-    for id in new:
-        tx.announce(lifecycle.follows(Order(id=id), first[id]))
+    for id, order in first.items():
+        if id in new:
+            tx.announce(lifecycle.follows(Order(id=id), order))
     if len(new) < len(first):
         await _meet_known(tx, [order for id, order in first.items() if id not in new])
 

@@ -131,7 +131,7 @@ def _said(history: History) -> Iterator[str]:
     for (event_class, subject), times in said.items():
         if event_class in ONCE and times > 1:
             yield f"{subject}: {event_class.type} was said {times} times"
-    for order_id in {subject for event_class, subject in said if event_class in ENDINGS}:
+    for order_id in sorted({subject for event_class, subject in said if event_class in ENDINGS}):
         if (times := sum(said[each, order_id] for each in ENDINGS)) > 1:
             yield f"{order_id}: its charge ended {times} times"
 

@@ -54,13 +54,13 @@ async def lock_shelves(tx: Tx, skus: Collection[str]) -> Shelves:
 
 async def move(tx: Tx, movements: Sequence[Movement]) -> None:
     tables = _of(tx)
-    moved = set()
+    moved: dict[tuple[str, str], None] = {}
     for movement in movements:
         require(movement.on_hand_change != 0 or movement.reserved_change != 0, "movement_moves_something", movement)
         where = movement.sku, movement.location
         tables.movements[len(tables.movements)] = movement
         tables.shelves[where] = tables.shelves[where].after(movement)
-        moved.add(where)
+        moved[where] = None
     for where in moved:
         shelf = tables.shelves[where]
         require(0 <= shelf.reserved <= shelf.on_hand, "shelf_never_below_zero", shelf)
