@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
 from typing import Self
 
 from shared.events.stock import StockAdjusted, StockLow
@@ -86,11 +88,8 @@ class Shelves(Mapping[str, Stock]):
     @classmethod
     def of(cls, rows: Iterable[tuple[str, int, Shelf]]) -> Self:
         """From each shelf with the SKU that lies on it and that product's threshold, sorted by SKU and location."""
-        by_sku: dict[str, Stock] = {}
-        for sku, threshold, shelf in rows:
-            before = by_sku.get(sku, Stock(sku, threshold, ()))
-            by_sku[sku] = replace(before, shelves=(*before.shelves, shelf))
-        return cls(by_sku)
+        of_products = groupby(rows, key=itemgetter(0, 1))
+        return cls({sku: Stock(sku, least, tuple(shelf for _, _, shelf in each)) for (sku, least), each in of_products})
 
     def after(self, movements: Iterable[Movement]) -> Self:
         """The shelves once the movements are done."""
@@ -112,9 +111,9 @@ class Shelves(Mapping[str, Stock]):
 def low(before: Shelves, after: Shelves) -> list[StockLow]:
     """The products that have just fallen below their threshold; one that was below already is not told again."""
     return [
-        StockLow(sku=stock.sku, available=stock.available, threshold=stock.threshold)
-        for stock in after.values()
-        if stock is not before[stock.sku] and before[stock.sku].available >= stock.threshold > stock.available
+        StockLow(sku=sku, available=stock.available, threshold=stock.threshold)
+        for sku, stock in after.by_sku.items()
+        if stock is not before.by_sku[sku] and before.by_sku[sku].available >= stock.threshold > stock.available
     ]
 
 

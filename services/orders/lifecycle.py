@@ -238,8 +238,10 @@ def complete(order: Order, now: datetime) -> Order:
 
 def settle(order: Order) -> Order:
     """A cancelled order owes back whatever was captured, also what is captured after."""
+    if order.cancel_reason is None:
+        return order
     left = order.captured - order.refund_asked
-    if order.cancel_reason is None or left <= 0 or f"{order.id}:cancel" in order.refunds:
+    if left <= 0 or f"{order.id}:cancel" in order.refunds:
         return order
     owed = Refund(amount=left, reason="order_cancelled")
     return order.but(refunds={**order.refunds, f"{order.id}:cancel": owed})

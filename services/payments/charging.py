@@ -177,7 +177,8 @@ class Payment:
 def learn(payment: Payment, fact: Fact, now: datetime) -> Payment:
     """The payment with one more fact; one that is known already changes nothing."""
     known = _with(payment, fact, now)
-    return known if known.ending else replace(known, ending=_ending(known))
+    ending = known.ending or _ending(known)
+    return known if ending is known.ending else replace(known, ending=ending)
 
 
 def _with(payment: Payment, fact: Fact, now: datetime) -> Payment:
@@ -263,7 +264,7 @@ def plan(before: Payment, after: Payment, now: datetime, asked: Errand | None = 
     """When the provider is asked next. `asked`: it has just been asked this, and what it said did not end it."""
     errand = after.errand
     if errand is None:
-        return replace(after, due_at=None, attempts=0)
+        return replace(after, due_at=None, attempts=0) if after.due_at else after
     if errand is not before.errand:
         return replace(after, due_at=now + (ASK_AFTER[0] if errand is Errand.ASK else timedelta()), attempts=0)
     if errand is asked:

@@ -104,14 +104,14 @@ class Shoppers:
         """Until it is confirmed: a lost connection, or no answer, is another try."""
         message = aio_pika.Message(body, content_type=content_type, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         while True:
+            reached: AbstractExchange | None = None
             try:
-                exchange = await self._reach()
-                if to_queue:
-                    exchange = exchange.channel.default_exchange  # type: ignore[attr-defined]
+                reached = await self._reach()
+                exchange = reached.channel.default_exchange if to_queue else reached  # type: ignore[attr-defined]
                 await exchange.publish(message, routing_key, timeout=10)
                 return
             except Exception:  # whatever it was: without a confirm nothing is known, and the same is sent again
-                await self._disconnect()
+                await self._disconnect(reached)
                 await asyncio.sleep(0.2)
 
     async def close(self) -> None:
@@ -120,7 +120,7 @@ class Shoppers:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._client.aclose()
-        await self._disconnect()
+        await self._disconnect(self._exchange)
 
     async def _hand_in(self, purchase: Purchase) -> None:
         if purchase.kind.is_external:
@@ -159,8 +159,11 @@ class Shoppers:
                 self._exchange = await channel.get_exchange(EXCHANGE, ensure=False)
             return self._exchange
 
-    async def _disconnect(self) -> None:
+    async def _disconnect(self, reached: AbstractExchange | None) -> None:
+        """From that one: others may have connected anew by now."""
         async with self._connecting:
+            if reached is not self._exchange:
+                return
             connection, self._connection, self._exchange = self._connection, None, None
             if connection is not None:
                 try:

@@ -1,18 +1,17 @@
 """The bus and the four services around it, in memory: a queue for each service and event type, an inbox, transactions
 that happen wholly or not at all, dead letters that are tried again at known times, and a clock for each service."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from services.inventory.handlers import on as inventory_hears
 from services.logistics.handlers import on as logistics_hears
 from services.orders.handlers import on as orders_hears
 from services.payments.handlers import on as payments_hears
-from shared.events import OURS, Envelope, Event, received
-from shared.subscriptions import Subscriptions
+from shared.events import EVENTS, OURS, Envelope, Event, received
 from tests.simulation.memory.inventory import InventoryTables
 from tests.simulation.memory.logistics import LogisticsTables
 from tests.simulation.memory.orders import OrdersTables
@@ -28,26 +27,35 @@ RETRIED_AFTER = tuple(timedelta(seconds=seconds) for seconds in (1, 5, 30, 120, 
 MOMENT = timedelta(milliseconds=1)
 """No two things happen at the same time."""
 
+_ENVELOPE = vars(Event)["_envelope"]
+"""Its slot: pydantic looks at length for an attribute that is not there."""
+
 Queue = tuple[str, str]
 """Of a service, for an event type."""
 
+HEARS = {"orders": orders_hears, "inventory": inventory_hears, "payments": payments_hears, "logistics": logistics_hears}
+"""What each service listens to."""
 
-def finish(work: Awaitable[T]) -> T:
+LISTENERS = {type: [(service, on[type]) for service, on in HEARS.items() if type in on] for type in EVENTS}
+"""Who listens to an event type."""
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
     """Run what never waits: there is nothing here to wait for."""
     try:
-        cast(Coroutine[Any, Any, T], work).send(None)
+        work.send(None)
     except StopIteration as done:
-        return cast(T, done.value)
+        answer: T = done.value
+        return answer
     raise RuntimeError("it waits for something, and nothing here will ever come")
 
 
 @dataclass
 class Service:
-    """One of the four: its tables, what it listens to, and how far its clock is off."""
+    """One of the four: its tables, and how far its clock is off."""
 
     name: str
     tables: Tables
-    hears: Subscriptions
     off: timedelta = timedelta()
 
 
@@ -72,12 +80,8 @@ class Bus:
         self.draw = Draw()
         self.orders, self.inventory = OrdersTables(), InventoryTables()
         self.payments, self.logistics = PaymentsTables(), LogisticsTables()
-        self.services = {
-            "orders": Service("orders", self.orders, orders_hears),
-            "inventory": Service("inventory", self.inventory, inventory_hears),
-            "payments": Service("payments", self.payments, payments_hears),
-            "logistics": Service("logistics", self.logistics, logistics_hears),
-        }
+        tables: tuple[Tables, ...] = (self.orders, self.inventory, self.payments, self.logistics)
+        self.services = {name: Service(name, each) for name, each in zip(HEARS, tables, strict=True)}
         self.queues: dict[Queue, list[Event]] = {}
         self.unpublished: list[Event] = []
         self.letters: list[Letter] = []
@@ -92,14 +96,14 @@ class Bus:
 
     def is_due(self, service: str) -> bool:
         """Whether the service has something to do by now, by its own clock."""
-        clock = self.clock(service)
-        return any(due <= clock for due in self.services[service].tables.next_due())
+        dues = self.services[service].tables.next_due()
+        return bool(dues) and min(dues) <= self.clock(service)
 
     def strikes(self, chance: float) -> bool:
         """Whether something goes wrong now; nothing does any more while a history is brought to its end."""
         return self.troubled and self.random.random() < chance
 
-    def transact(self, service: str, work: Callable[[MemoryTx], Awaitable[T]]) -> T:
+    def transact(self, service: str, work: Callable[[MemoryTx], Coroutine[Any, Any, T]]) -> T:
         """One transaction of the service. What it announces is published after it, sometimes much later, or twice."""
         at = self.services[service]
         self.now += MOMENT
@@ -113,7 +117,7 @@ class Bus:
         said = [self._enveloped(event, OURS + service, tx.now) for event in tx.said]
         self.said += said
         for event in said:
-            self.note("%s says %s %s: %s", service, event.type, event.subject, event.note)
+            self.note("%s says %s", service, event)
         if said and self.strikes(0.1):
             self.note("%s dies before it has published that", service)
             self.unpublished += said
@@ -125,16 +129,15 @@ class Bus:
 
     def hear(self, event: Event, source: str, at: datetime) -> None:
         """Another system publishes an event."""
-        self.note("%s says %s %s: %s", source, event.type, event.subject, event.note)
+        self.note("%s says %s", source, event)
         self.publish([self._enveloped(event, source, at)])
 
     def publish(self, events: list[Event]) -> None:
         """Into the queue of every service that listens to it."""
         for event in events:
-            for service in self.services.values():
-                subscription = service.hears.get(event.type)
-                if subscription and subscription.wants(event.envelope):
-                    self.queues.setdefault((service.name, event.type), []).append(event)
+            for service, subscription in LISTENERS[event.type]:
+                if subscription.wants(event.envelope):
+                    self.queues.setdefault((service, event.type), []).append(event)
 
     def sweep(self) -> None:
         """Publish what a process left behind when it died."""
@@ -172,7 +175,7 @@ class Bus:
                 self.letters.remove(letter)
 
     def _handle(self, service: str, batch: list[Event]) -> None:
-        self.note("%s hears %s", service, [f"{event.type} {event.subject} {event.envelope.id}" for event in batch])
+        self.note("%s hears %s", service, batch)
         try:
             self._once(service, batch)
         except Exception as error:
@@ -186,15 +189,15 @@ class Bus:
             self.buried.append(letter)
 
     def _once(self, service: str, batch: list[Event]) -> None:
-        at = self.services[service]
         by_key = {(event.envelope.source, event.envelope.id): event for event in batch}
 
         async def handle(tx: MemoryTx) -> None:
-            fresh = [event for key, event in by_key.items() if key not in at.tables.heard]
+            heard = tx.tables.heard
+            fresh = [event for key, event in by_key.items() if key not in heard]
             if not self.forgetful:
-                at.tables.heard |= dict.fromkeys(by_key)
+                heard.update(dict.fromkeys(by_key))
             if fresh:
-                await at.hears[batch[0].type].handle(fresh, tx)
+                await HEARS[service][batch[0].type].handle(fresh, tx)
 
         self.transact(service, handle)
 
@@ -202,7 +205,11 @@ class Bus:
         return self.now + RETRIED_AFTER[attempts - 1] if attempts <= len(RETRIED_AFTER) else None
 
     def _enveloped(self, event: Event, source: str, at: datetime) -> Event:
-        if hasattr(event, "_envelope"):  # the same fact said again is another event
-            event = event.model_copy()
-        order_id = getattr(event, "order_id", None)
-        return received(event, Envelope(f"e{self.draw()}", source, event.type, event.subject, at, order_id))
+        subject = event.subject
+        order_id = subject if event.subject_field == "order_id" else None
+        envelope = Envelope(f"e{self.draw()}", source, event.type, subject, at, order_id)
+        try:
+            _ENVELOPE.__get__(event)
+        except AttributeError:
+            return received(event, envelope)
+        return received(event.model_copy(), envelope)  # the same fact said again is another event

@@ -3,12 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
 
 from services.inventory.reservation import Reservation, State
 from services.inventory.shelf import Movement, Shelf, Shelves
 from shared.database import Tx
-from tests.simulation.memory.tables import MemoryTx, Tables, require
+from tests.simulation.memory.tables import Tables, require
 
 
 @dataclass
@@ -24,12 +23,15 @@ class InventoryTables(Tables):
 
 
 def _of(tx: Tx) -> InventoryTables:
-    return cast(InventoryTables, cast(MemoryTx, tx).tables)
+    tables: InventoryTables = tx.tables  # type: ignore[attr-defined]
+    return tables
 
 
 async def await_orders(tx: Tx, order_ids: Sequence[str]) -> None:
+    known = _of(tx).reservations
     for order_id in order_ids:
-        _of(tx).reservations.setdefault(order_id, Reservation(order_id))
+        if order_id not in known:
+            known[order_id] = Reservation(order_id)
 
 
 async def lock_reservations(tx: Tx, order_ids: Sequence[str]) -> dict[str, Reservation]:
@@ -48,8 +50,8 @@ async def save_reservations(tx: Tx, reservations: Sequence[Reservation]) -> None
 
 
 async def lock_shelves(tx: Tx, skus: Collection[str]) -> Shelves:
-    rows = [(sku, 0, shelf) for (sku, _), shelf in _of(tx).shelves.items() if sku in skus]
-    return Shelves.of(sorted(rows, key=lambda row: (row[0], row[2].location)))
+    known = _of(tx).shelves
+    return Shelves.of((sku, 0, known[sku, location]) for sku, location in sorted(known) if sku in skus)
 
 
 async def move(tx: Tx, movements: Sequence[Movement]) -> None:

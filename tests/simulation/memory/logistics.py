@@ -3,14 +3,13 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import cast
 from uuid import UUID
 
 from services.logistics.shipping import Kind, Shipment, State
 from services.logistics.store import Errand
 from services.logistics.tracking import Scan
 from shared.database import Tx
-from tests.simulation.memory.tables import MemoryTx, Tables, require
+from tests.simulation.memory.tables import Tables, draw, require
 
 START_OF_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(seconds=20)
@@ -36,14 +35,15 @@ class LogisticsTables(Tables):
 
 
 def _of(tx: Tx) -> LogisticsTables:
-    return cast(LogisticsTables, cast(MemoryTx, tx).tables)
+    tables: LogisticsTables = tx.tables  # type: ignore[attr-defined]
+    return tables
 
 
 async def lock(tx: Tx, order_ids: Iterable[str]) -> dict[str, Shipment]:
     known, wanted = _of(tx).shipments, sorted(set(order_ids))
     for order_id in wanted:
         if order_id not in known:
-            known[order_id] = Shipment(UUID(int=cast(MemoryTx, tx).draw()), order_id)
+            known[order_id] = Shipment(UUID(int=draw(tx)), order_id)
     return {order_id: known[order_id] for order_id in wanted}
 
 
@@ -53,7 +53,7 @@ async def lock_scanned(tx: Tx, waybills: Collection[str]) -> dict[str, Shipment]
 
 
 async def allot_serials(tx: Tx, count: int) -> list[int]:
-    return [cast(MemoryTx, tx).draw() for _ in range(count)]
+    return [draw(tx) for _ in range(count)]
 
 
 async def save(tx: Tx, shipments: Collection[Shipment]) -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import cast
 
 from services.orders import lifecycle
 from services.orders.lifecycle import Order
 from shared.database import Tx
 from shared.events.products import Product
 from shared.money import Money
-from tests.simulation.memory.tables import MemoryTx, Tables, require
+from tests.simulation.memory.tables import Tables, require
 
 
 @dataclass
@@ -26,7 +25,8 @@ class OrdersTables(Tables):
 
 
 def _of(tx: Tx) -> OrdersTables:
-    return cast(OrdersTables, cast(MemoryTx, tx).tables)
+    tables: OrdersTables = tx.tables  # type: ignore[attr-defined]
+    return tables
 
 
 async def insert(tx: Tx, orders: Sequence[Order]) -> set[str]:
@@ -40,9 +40,11 @@ async def insert(tx: Tx, orders: Sequence[Order]) -> set[str]:
 
 async def lock(tx: Tx, ids: Collection[str]) -> dict[str, Order]:
     known = _of(tx).orders
-    for id in sorted(set(ids)):
-        known.setdefault(id, Order(id=id))
-    return {id: known[id] for id in sorted(set(ids))}
+    wanted = sorted(set(ids))
+    for id in wanted:
+        if id not in known:
+            known[id] = Order(id=id)
+    return {id: known[id] for id in wanted}
 
 
 async def lock_one(tx: Tx, id: str) -> Order | None:

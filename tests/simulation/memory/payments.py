@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import cast
 from uuid import UUID
 
 from services.payments import refunds
@@ -11,7 +10,7 @@ from services.payments.charging import Ending, Errand, Payment
 from services.payments.ledger import Entry
 from services.payments.refunds import Owed, Refund
 from shared.database import Tx
-from tests.simulation.memory.tables import MemoryTx, Tables, require
+from tests.simulation.memory.tables import Tables, draw, require
 
 LEASE = timedelta(seconds=20)
 
@@ -31,14 +30,15 @@ class PaymentsTables(Tables):
 
 
 def _of(tx: Tx) -> PaymentsTables:
-    return cast(PaymentsTables, cast(MemoryTx, tx).tables)
+    tables: PaymentsTables = tx.tables  # type: ignore[attr-defined]
+    return tables
 
 
 async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Payment]:
     known = _of(tx).payments
     for order_id in sorted(order_ids):
         if order_id not in known:
-            known[order_id] = Payment(UUID(int=cast(MemoryTx, tx).draw()), order_id)
+            known[order_id] = Payment(UUID(int=draw(tx)), order_id)
     return {order_id: known[order_id] for order_id in sorted(order_ids)}
 
 
@@ -47,7 +47,8 @@ async def save(tx: Tx, payments: Sequence[Payment]) -> None:
         _check(payment)
         # neither is written by it: claiming alone says that the provider was asked
         known = _of(tx).payments[payment.order_id]
-        _of(tx).payments[payment.order_id] = replace(payment, attempted_at=known.attempted_at)
+        same = payment.attempted_at == known.attempted_at
+        _of(tx).payments[payment.order_id] = payment if same else replace(payment, attempted_at=known.attempted_at)
 
 
 async def claim_charges(tx: Tx, limit: int) -> list[Payment]:

@@ -23,13 +23,13 @@ class Tables:
 
     heard: dict[tuple[str, str], None] = field(default_factory=dict)
 
-    def snapshot(self) -> dict[str, dict[Any, Any]]:
+    def snapshot(self) -> list[dict[Any, Any]]:
         """All of it, to return to."""
-        return {name: table.copy() for name, table in vars(self).items()}
+        return [table.copy() for table in vars(self).values()]
 
-    def restore(self, snapshot: dict[str, dict[Any, Any]]) -> None:
+    def restore(self, snapshot: list[dict[Any, Any]]) -> None:
         """As it was when the snapshot was taken."""
-        vars(self).update(snapshot)
+        vars(self).update(zip(vars(self), snapshot, strict=True))
 
     def next_due(self) -> list[datetime]:
         """When the service has something to do by the clock, by its own clock."""
@@ -47,6 +47,12 @@ class MemoryTx(Tx):
 
     def announce(self, events: Any) -> None:
         self.said += events
+
+
+def draw(tx: Tx) -> int:
+    """A number for what is new in the transaction."""
+    number: int = tx.draw()  # type: ignore[attr-defined]
+    return number
 
 
 class Draw:
