@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +45,10 @@ def bench(
     except LookupError as error:
         typer.echo(f"orderbus: {error.args[0]}", err=True)
         raise typer.Exit(2) from None
+    if os.getloadavg()[0] > 1:
+        console.print(f"[yellow]others are at work on this machine[/]: its load average is {os.getloadavg()[0]:.1f}")
+    # a polite end leaves no more behind than Ctrl-C does
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with explaining_trouble(), showing(console) as show:
         findings = suite.run(names, scale, replicas, show)
     for table in tables(findings):
