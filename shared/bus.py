@@ -229,8 +229,7 @@ class Consumer:
         decoded = received.read_dead()
         letters = [dead_letters.of_unreadable(unreadable) for unreadable in decoded.unreadable]
         letters += [
-            dead_letters.Letter(codec.encode(event, event.envelope), reason, event.envelope, None, event.origin)
-            for event in decoded.events
+            dead_letters.Letter(codec.whole(event), reason, event.envelope, None, event.origin) for event in decoded.events
         ]
         log.error("the broker gave up", events=len(letters))
         await inbox.until_stored(self._database, letters)

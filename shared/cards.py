@@ -51,8 +51,9 @@ _NETWORKS: Sequence[tuple[int, int, tuple[int, ...]]] = (
     (9792, 9792, (16,)),  # Troy
 )
 
-# a run of digits, at most two of these between them, and no letter or + beside it
-_RUN = re.compile(r"(?<![0-9A-Za-z])(\+?)(\d(?:[ \u00a0\u2009\u202f_.\-\u2010-\u2015]{0,2}\d){12,})(?![0-9A-Za-z])")
+# a run of digits, at most two of these between them, and no letter or + beside it; a longer one is looked at piece by piece,
+# because its search costs some hundred bytes of memory a digit
+_RUN = re.compile(r"(?<![0-9A-Za-z])(\+?)(\d(?:[ \u00a0\u2009\u202f_.\-\u2010-\u2015]{0,2}\d){12,64})(?![0-9A-Za-z])")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LONGEST_PHONE = 15
 _PLAIN = re.compile(
@@ -112,11 +113,11 @@ def masked_bytes(body: bytes) -> bytes:
         return body
     try:
         value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return body if where(value) is None else orjson.dumps(masked(value))
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):  # no JSON, or too deep to be walked
         text = body.decode(errors="replace")
         hidden = masked_text(text)
         return body if hidden == text else hidden.encode()
-    return body if where(value) is None else orjson.dumps(masked(value))
 
 
 def refuse(body: bytes) -> None:

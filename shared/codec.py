@@ -4,6 +4,7 @@ Sources: CloudEvents JSON format 1.0.2 and its AMQP and HTTP bindings. The SDK f
 a time through dictionaries of its own; here an event goes straight between bytes and its class, many at a time.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ BATCH = "application/cloudevents-batch+json"
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """A message larger than this is refused unread: the largest batch we write is far smaller."""
+
+MAX_EVENTS = 10_000
+"""Of one batch: four megabytes of commas would become two million dead letters. We write two hundred."""
 
 MAX_EVENT_BYTES = 256 * 1024
 """The data of one event; an order of 200 lines is about 20 KB."""
@@ -52,6 +56,30 @@ class NotACloudEvent(ValueError):
 
 def encode(event: Event, envelope: Envelope) -> bytes:
     """One event in structured mode."""
+    data = orjson.Fragment(event.model_dump_json(exclude_none=True))
+    return orjson.dumps(_attributes(event, envelope) | {"data": data}, option=orjson.OPT_UTC_Z)
+
+
+def pass_on(event: Event, envelope: Envelope) -> bytes:
+    """Another's event in this envelope, with the attributes and fields that are not known here as they came."""
+    extensions = {
+        name: value
+        for name, value in event.whole.items()
+        if re.fullmatch(r"[a-z0-9]{1,20}", name) and isinstance(value, str | int)
+    }
+    data = _laid_over(event.whole["data"], event.model_dump(mode="json", exclude_none=True))
+    return orjson.dumps(extensions | _attributes(event, envelope) | {"data": data}, option=orjson.OPT_UTC_Z)
+
+
+def whole(event: Event) -> bytes:
+    """A received event as it came."""
+    try:
+        return orjson.dumps(event.whole)
+    except orjson.JSONEncodeError:  # fields that are not known here are deeper than can be written
+        return encode(event, event.envelope)
+
+
+def _attributes(event: Event, envelope: Envelope) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         "specversion": "1.0",
         "id": envelope.id,
@@ -68,8 +96,16 @@ def encode(event: Event, envelope: Envelope) -> bytes:
         attributes["causationid"] = envelope.causation_id
     if envelope.traceparent:
         attributes["traceparent"] = envelope.traceparent
-    attributes["data"] = orjson.Fragment(event.model_dump_json(exclude_none=True))
-    return orjson.dumps(attributes, option=orjson.OPT_UTC_Z)
+    return attributes
+
+
+def _laid_over(came: Any, known: Any) -> Any:
+    """What is known of a JSON value, and what came beside it."""
+    if isinstance(came, dict) and isinstance(known, dict):
+        return came | {name: _laid_over(came.get(name), value) for name, value in known.items()}
+    if isinstance(came, list) and isinstance(known, list) and len(came) == len(known):
+        return [_laid_over(*pair) for pair in zip(came, known, strict=True)]
+    return known
 
 
 def join(encoded: Sequence[bytes]) -> tuple[bytes, str]:
@@ -109,16 +145,27 @@ def decode(
                 raise NotACloudEvent(f"{place}: looks like a card number")
             if wanted(envelope):
                 decoded.events.append(_event(item, envelope, origin))
-        except NotACloudEvent as error:
-            decoded.unreadable.append(Unreadable(str(error), _kept(item, suspect), envelope, origin))
-        except ValidationError as error:
-            decoded.unreadable.append(Unreadable(explain(error), _kept(item, suspect), envelope, origin))
+        except (NotACloudEvent, ValidationError, RecursionError) as error:
+            decoded.unreadable.append(Unreadable(_why(error), _kept(item, suspect, body), envelope, origin))
     return decoded
 
 
-def _kept(item: Any, suspect: bool) -> bytes:
+def _why(error: NotACloudEvent | ValidationError | RecursionError) -> str:
+    match error:
+        case ValidationError():
+            return explain(error)
+        case RecursionError():
+            return "arrays and objects are too deep in one another"
+        case _:
+            return str(error)
+
+
+def _kept(item: Any, suspect: bool, body: bytes) -> bytes:
     """An event as it may be kept: no card number stays in it."""
-    return orjson.dumps(cards.masked(item) if suspect else item)
+    try:
+        return orjson.dumps(cards.masked(item) if suspect else item)
+    except (orjson.JSONEncodeError, RecursionError):  # too deep to be written: the whole message then
+        return cards.masked_bytes(body)
 
 
 def explain(error: ValidationError) -> str:
@@ -134,6 +181,8 @@ def _items(body: bytes, content_type: str | None, headers: Mapping[str, Any]) ->
         items = orjson.loads(body)
         if not isinstance(items, list):
             raise NotACloudEvent("a batch is a JSON array of events")
+        if len(items) > MAX_EVENTS:
+            raise NotACloudEvent(f"the batch has {len(items)} events, more than {MAX_EVENTS}")
         return items
     if media_type == SINGLE:
         return [orjson.loads(body)]
@@ -150,8 +199,18 @@ def _binary_attributes(headers: Mapping[str, Any]) -> dict[str, Any] | None:
         lowered = name.lower()
         for prefix in ("cloudevents:", "cloudevents_", "ce-"):
             if lowered.startswith(prefix):
-                attributes[lowered[len(prefix) :]] = value.decode() if isinstance(value, bytes) else value
+                attributes[lowered[len(prefix) :]] = _header(value)
     return attributes or None
+
+
+def _header(value: Any) -> str | int | datetime:
+    match value:
+        case str() | int() | datetime():
+            return value
+        case bytes():
+            return value.decode(errors="replace")
+        case _:  # a table, a list, a float: no attribute is one, and JSON has no place for some
+            return str(value)
 
 
 def _envelope(item: Any) -> Envelope:
@@ -200,4 +259,4 @@ def _event(item: dict[str, Any], envelope: Envelope, origin: Origin | None) -> E
     data = item.get("data")
     if not isinstance(data, dict):
         raise NotACloudEvent("data: should be a JSON object")
-    return received(event_class.model_validate(data), envelope, origin)
+    return received(event_class.model_validate(data), envelope, item, origin)

@@ -38,8 +38,8 @@ def envelop(event: Event, service: str, now: datetime, cause: Envelope | None) -
 
 
 def forward(event: Event, envelope: Envelope) -> Outgoing:
-    """Another system's event, under its own id and source."""
-    return Outgoing(str(uuid_utils.uuid7()), event, envelope, codec.encode(event, envelope))
+    """Another system's event, whole, under its own id and source."""
+    return Outgoing(str(uuid_utils.uuid7()), event, envelope, codec.pass_on(event, envelope))
 
 
 class Executor(Protocol):

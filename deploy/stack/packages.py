@@ -23,8 +23,12 @@ def can_install() -> bool:
 
 
 def install(missing: Sequence[str], say: Say) -> None:
+    """Install the servers from the distribution's packages."""
+    install_packages([DEBIAN[server] for server in missing], say)
+
+
+def install_packages(names: Sequence[str], say: Say) -> None:
     """Install the distribution's packages, without the standing servers that they would start."""
-    names = [DEBIAN[server] for server in missing]
     say(f"installing with apt-get: {', '.join(names)} (their standing servers are not started)")
     with _nothing_starts():
         _apt("update", "-qq")

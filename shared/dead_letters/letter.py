@@ -42,7 +42,7 @@ class Letter:
 def of_failure(event: Event, error: Exception) -> Letter:
     """An event whose handler raised."""
     stack = "".join(traceback.format_exception(error))
-    return Letter(codec.encode(event, event.envelope), reason_of(error)[:MAX_REASON], event.envelope, stack, event.origin)
+    return Letter(codec.whole(event), reason_of(error)[:MAX_REASON], event.envelope, stack, event.origin)
 
 
 def of_unreadable(unreadable: Unreadable) -> Letter:

@@ -43,7 +43,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     # slots, not fields: how it came travels beside the data, never inside it
-    __slots__ = ("_envelope", "_origin")
+    __slots__ = ("_envelope", "_origin", "_whole")
 
     type: ClassVar[str]
     version: ClassVar[int]
@@ -79,6 +79,13 @@ class Event(BaseModel):
         return envelope
 
     @property
+    def whole(self) -> dict[str, Any]:
+        """The event as it was on the wire, with what a newer version of its sender says beside what is known here. Raises
+        AttributeError on an event that was not received."""
+        whole: dict[str, Any] = object.__getattribute__(self, "_whole")
+        return whole
+
+    @property
     def origin(self) -> Origin | None:
         """Where the broker had it from; None for what did not come over the bus."""
         origin: Origin | None = object.__getattribute__(self, "_origin")
@@ -89,8 +96,10 @@ class Event(BaseModel):
         return ""
 
 
-def received(event: Event, envelope: Envelope, origin: Origin | None = None) -> Event:
+def received(event: Event, envelope: Envelope, whole: dict[str, Any] | None = None, origin: Origin | None = None) -> Event:
     """The event together with how it came."""
     object.__setattr__(event, "_envelope", envelope)
+    if whole is not None:
+        object.__setattr__(event, "_whole", whole)
     object.__setattr__(event, "_origin", origin)
     return event

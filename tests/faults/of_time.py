@@ -4,6 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from deploy.stack import packages
 from tests.faults.fleet import SERVICES
 from tests.faults.purchases import CANCELLED, SHIPPED, Kind
 from tests.faults.scene import Scene, Skipped, fault
@@ -21,7 +22,7 @@ BUYERS = 200
 @fault("services")
 async def clock_off(scene: Scene) -> int:
     """The clock of one process of each service is an hour ahead of the others, or an hour behind them."""
-    library = _faketime()
+    library = _found_faketime() or await asyncio.to_thread(_installed_faketime)
     services = scene.chance.sample(SERVICES, 2) if scene.is_brief else SERVICES
     going = [scene.fleet.of(service)[-1] for service in services]
     ahead_and_behind = [("+1h", "-1h", "-1h", "+1h"), ("-1h", "+1h", "+1h", "-1h")]
@@ -63,9 +64,17 @@ def _clock(library: str, offset: str) -> dict[str, str]:
     return {"LD_PRELOAD": library, "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
 
 
-def _faketime() -> str:
+def _found_faketime() -> str | None:
     for pattern in LIBRARIES:
         for found in sorted(Path("/").glob(pattern.lstrip("/"))):
             if os.access(found, os.R_OK):
                 return str(found)
+    return None
+
+
+def _installed_faketime() -> str:
+    if packages.can_install():
+        packages.install_packages(["faketime"], print)
+        if library := _found_faketime():
+            return library
     raise Skipped("libfaketime is not installed; Debian, Ubuntu: apt-get install faketime")

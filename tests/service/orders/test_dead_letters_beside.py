@@ -1,13 +1,16 @@
-"""A poisonous event hurts only itself, and what is stuck is seen."""
+"""A poisonous event hurts only itself and is kept whole, and what is stuck is seen."""
 
 import asyncio
 from uuid import uuid4
 
+import orjson
+
+from shared import codec
 from shared.events.orders import OrderPlaced
 from tests.builders import a_paid_order
 from tests.service.house import Bus, Client, House
 from tests.service.orders.asking import sell
-from tests.service.orders.letters import a_refund, administrator, listed, subjects
+from tests.service.orders.letters import a_refund, administrator, letter_about, listed, on_the_wire, subjects, whole
 
 
 async def test_poison_does_not_slow_its_neighbours(bus: Bus, orders: Client, order_id: str, sku: str) -> None:
@@ -40,6 +43,15 @@ async def seconds_to_refund(bus: Bus, orders: Client, ids: list[str], refund_id:
         while refund_id not in [refund["refund_id"] for refund in (await orders.get(f"/api/orders/{id}")).json()["refunds"]]:
             pass
     return asyncio.get_running_loop().time() - began
+
+
+async def test_a_letter_keeps_what_a_newer_version_of_its_sender_says(bus: Bus, orders: Client, order_id: str) -> None:
+    sent = orjson.loads(on_the_wire(a_refund(order_id), source="/shops/a")) | {"till": "4"}
+    sent["data"] |= {"gift": {"card": True}}
+
+    await bus.publish_bytes(orjson.dumps(sent), codec.SINGLE, "payment.refunded")
+
+    assert (await whole(orders, (await letter_about(orders, order_id))["id"]))["event"] == sent
 
 
 async def test_a_letter_that_nobody_tries_for_over_a_minute_is_seen_in_the_metrics(house: House, orders: Client) -> None:

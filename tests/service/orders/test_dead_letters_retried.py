@@ -11,11 +11,11 @@ import pytest
 
 from deploy.migrations import migrate
 from deploy.stack.servers import Servers
-from shared import dead_letters, inbox
+from shared import codec, dead_letters, inbox
 from shared.database import Database, Tx, speak_json
 from shared.dead_letters import deciding
 from shared.dead_letters.reading import Selection
-from shared.events import Envelope, Event, received
+from shared.events import Envelope, Event
 from shared.events.orders import OrderPaid
 from shared.problems import Conflict
 from tests.builders import a_paid_order
@@ -37,7 +37,7 @@ class Shelf:
     async def bury(self, error: Exception | None = None) -> UUID:
         """A letter whose next try is due."""
         envelope = Envelope(str(uuid4()), "/shops/a", "order.paid", "T-1", datetime.now(UTC))
-        event = received(a_paid_order(), envelope)
+        (event,) = codec.decode(codec.encode(a_paid_order(), envelope), codec.SINGLE, {}).events
         async with self.database.transaction() as tx:
             await dead_letters.store(tx, [dead_letters.of_failure(event, error or ValueError("not yet"))])
         id: UUID = await self.database.pool.fetchval("SELECT id FROM dead_letter WHERE event_id = $1", envelope.id)

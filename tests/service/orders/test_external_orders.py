@@ -160,3 +160,16 @@ async def test_a_batch_with_one_wrong_event_is_refused_whole(bus: Bus, orders: C
     assert len(response.json()["errors"]) == 2
     assert (await orders.get(f"/api/orders/{order_id}")).status_code == 404
     assert bus
+
+
+async def test_what_a_newer_version_of_the_sender_says_beside_goes_on_the_bus_too(
+    bus: Bus, orders: Client, order_id: str, sku: str
+) -> None:
+    data = a_paid_order(order_id=order_id, sku=sku).model_dump(mode="json") | {"gift": {"card": True}}
+    event = {"specversion": "1.0", "id": order_id, "source": "/shops/a", "type": "order.paid", "data": data, "till": "4"}
+
+    answer = await orders.post("/api/events", json=event, headers={"content-type": "application/cloudevents+json"})
+
+    assert answer.status_code == 202, answer.text
+    heard = (await bus.expect(OrderPaid, order_id=order_id)).whole
+    assert (heard["data"]["gift"], heard["till"], heard["correlationid"]) == ({"card": True}, "4", order_id)

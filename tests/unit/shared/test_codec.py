@@ -1,5 +1,6 @@
 """CloudEvents on the wire."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import orjson
@@ -12,7 +13,9 @@ from shared.events import Envelope
 from shared.events.orders import OrderCancelled
 from shared.events.stock import StockLow
 from shared.origin import EXCHANGE, Origin
+from tests.builders import a_paid_order
 
+NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 EVENT = OrderCancelled(order_id="T-1", reason="changed my mind")
 ENVELOPE = Envelope(
     "id-1",
@@ -170,3 +173,27 @@ def test_no_json_whatever_crashes_the_codec(items: list[object]) -> None:
     decoded = codec.decode(body, codec.BATCH, {})
 
     assert len(decoded.events) + len(decoded.unreadable) == len(items)
+
+
+NEWER = orjson.loads(codec.encode(a_paid_order(), Envelope("paid-1", "/shops/a", "order.paid", "T-1", NOW))) | {"shopfloor": "2"}
+NEWER["data"] |= {"gift": True, "ship_to": NEWER["data"]["ship_to"] | {"floor": 7}}
+NEWER["data"]["lines"] = [line | {"engraving": "L."} for line in NEWER["data"]["lines"]]
+
+
+def test_what_a_newer_version_says_stays_in_an_event_that_is_kept() -> None:
+    (event,) = codec.decode(orjson.dumps(NEWER), codec.SINGLE, {}).events
+
+    assert orjson.loads(codec.whole(event)) == NEWER
+
+
+def test_what_a_newer_version_says_is_passed_on_and_the_known_as_it_was_understood() -> None:
+    data = NEWER["data"] | {"customer": NEWER["data"]["customer"] | {"name": "  李雷 "}}
+    (event,) = codec.decode(orjson.dumps(NEWER | {"data": data, "odd-name": "x", "subject": "made up"}), codec.SINGLE, {}).events
+
+    passed_on = orjson.loads(codec.pass_on(event, replace(event.envelope, subject="T-1", correlation_id="T-1")))
+
+    assert passed_on == NEWER | {
+        "correlationid": "T-1",
+        "data": NEWER["data"] | {"customer": NEWER["data"]["customer"] | {"name": "李雷"}},
+    }
+    assert codec.decode(orjson.dumps(passed_on), codec.SINGLE, {}).events == [event]
