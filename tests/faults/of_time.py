@@ -22,7 +22,9 @@ BUYERS = 200
 @fault("services")
 async def clock_off(scene: Scene) -> int:
     """The clock of one process of each service is an hour ahead of the others, or an hour behind them."""
-    library = _found_faketime() or await asyncio.to_thread(_installed_faketime)
+    library = _found_faketime()
+    if library is None:
+        library = await asyncio.to_thread(_installed_faketime)
     services = scene.chance.sample(SERVICES, 2) if scene.is_brief else SERVICES
     going = [scene.fleet.of(service)[-1] for service in services]
     ahead_and_behind = [("+1h", "-1h", "-1h", "+1h"), ("-1h", "+1h", "+1h", "-1h")]
