@@ -12,7 +12,6 @@ from tests.faults.results import Result
 from tests.faults.running import Run, a_scene
 
 pytestmark = [
-    pytest.mark.xdist_group("faults"),
     pytest.mark.timeout(300),
     # a connection that is lost while it is being made is not always put away tidily by its library
     pytest.mark.filterwarnings("ignore:coroutine 'Connection.close' was never awaited"),

@@ -20,7 +20,6 @@ from shared import codec
 
 pytestmark = [
     # One stack for all of them, on one worker: each start takes seconds.
-    pytest.mark.xdist_group("stack"),
     pytest.mark.skipif(
         docker.answers() or not all(server.is_installed() for server in SERVERS.values()),
         reason="the servers' programs are not on this machine, or Docker comes before them",
