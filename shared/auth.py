@@ -1,5 +1,5 @@
 """Bearer tokens: signed JWTs (RFC 7519, RFC 9068 in spirit) whose `scope` says what the caller may do, and whose
-`source`, if there is one, whose orders it may do it to."""
+`source`, if there is one, whose orders it may do it to; and `publishes` what it may say on the bus."""
 
 import time
 from dataclasses import dataclass
@@ -28,17 +28,24 @@ class Principal:
     """Who is calling, and what the token allows.
 
     `source` binds a token to one shop: it publishes under that CloudEvents source only, and of all orders there are only
-    its own for it.
+    its own for it. `publishes` are the event types it may say; None where the token names none.
     """
 
     subject: str
     scopes: frozenset[str]
     expires_at: int
     source: str | None = None
+    publishes: frozenset[str] | None = None
 
     def may_see(self, source: str | None) -> bool:
         """Whether an order of this source is there for the caller."""
         return self.source is None or self.source == source
+
+    def may_publish(self, type: str) -> bool:
+        """Whether the caller may say this. A shop says what its token names, as over AMQP, and nothing else."""
+        if self.publishes is None:
+            return self.source is None
+        return type in self.publishes
 
 
 class Authenticator:
@@ -103,13 +110,16 @@ class Authenticator:
 
 
 def _principal(claims: dict[str, Any]) -> Principal:
-    subject, scopes, source = claims["sub"], claims.get("scope", ""), claims.get("source")
+    subject, scopes, source, publishes = claims["sub"], claims.get("scope", ""), claims.get("source"), claims.get("publishes")
     if not 0 < len(subject) <= MAX_NAME or not isinstance(scopes, str):
         raise Unauthenticated("the bearer token is not valid: sub and scope should be texts")
-    # a source that cannot be understood must not become no source: that would be every shop's
+    # a bond that cannot be understood must not become none: a token without a source is every shop's
+    if "publishes" in claims and not isinstance(publishes, str):
+        raise Unauthenticated("the bearer token is not valid: publishes should be a text")
     if "source" in claims and not (isinstance(source, str) and 0 < len(source) <= MAX_NAME):
         raise Unauthenticated("the bearer token is not valid: source should be a text")
-    return Principal(subject, frozenset(scopes.split()), int(claims["exp"]), source)
+    types = None if publishes is None else frozenset(publishes.split())
+    return Principal(subject, frozenset(scopes.split()), int(claims["exp"]), source, types)
 
 
 async def caller(request: Request) -> Principal:

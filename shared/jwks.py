@@ -27,6 +27,9 @@ REFRESHED_AFTER = 600.0
 ASKED_AGAIN_AFTER = 30.0
 """Seconds between two askings, however many tokens name a key that is not known."""
 
+READ_AGAIN_AFTER = 2.0
+"""The same, both of them, where the keys are in a file: reading it costs next to nothing."""
+
 PATIENCE = 5.0
 MAX_BYTES = 256 * 1024
 SHORTEST_RSA = 2048
@@ -38,27 +41,36 @@ class Keys:
     """Public keys by their `kid`. Those at an address are asked for when the first token comes, and kept when the issuer
     cannot be reached."""
 
-    def __init__(self, load: Callable[[], Awaitable[bytes]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[bytes]],
+        clock: Callable[[], float] = time.monotonic,
+        refreshed_after: float = REFRESHED_AFTER,
+        asked_again_after: float = ASKED_AGAIN_AFTER,
+    ) -> None:
         self._load = load
         self._clock = clock
+        self._refreshed_after = refreshed_after
+        self._asked_again_after = asked_again_after
+        self._document = b""
         self._keys: dict[str, Key] = {}
         self._loaded_at: float | None = None
         self._asked_at: float | None = None
         self._lock = asyncio.Lock()
 
     @classmethod
-    def of(cls, settings: Settings) -> "Keys":
+    def of(cls, settings: Settings, clock: Callable[[], float] = time.monotonic) -> "Keys":
         """As the settings say. Raises ValueError for a file that holds no usable key, and for plain http."""
         place = settings.auth_jwks
         if place.startswith("https://"):
-            return cls(lambda: _fetch(place, settings))
+            return cls(lambda: _fetch(place, settings), clock)
         if "://" in place:
             raise ValueError("ORDERBUS_AUTH_JWKS should be a file or an https address")
 
         async def read() -> bytes:
-            return Path(place).read_bytes()  # noqa: ASYNC240 -- a small local file, once in ten minutes
+            return Path(place).read_bytes()  # noqa: ASYNC240 -- a small local file, and not often
 
-        keys = cls(read)
+        keys = cls(read, clock, READ_AGAIN_AFTER, READ_AGAIN_AFTER)
         keys.take(Path(place).read_bytes())
         if not keys._keys:
             raise ValueError("ORDERBUS_AUTH_JWKS holds no public key for ES256 or RS256 with a kid")
@@ -66,7 +78,8 @@ class Keys:
 
     def take(self, document: bytes) -> None:
         """From now on these keys count, and no others. Raises ValueError for what is no JWKS."""
-        self._keys = read_keys(document)
+        if document != self._document:  # the same keys stay the same: tokens that are known need not be verified again
+            self._keys, self._document = read_keys(document), document
         self._loaded_at = self._asked_at = self._clock()
 
     async def find(self, kid: str) -> Key | None:
@@ -78,10 +91,10 @@ class Keys:
         return self._keys.get(kid)
 
     def _is_old(self) -> bool:
-        return self._loaded_at is None or self._clock() - self._loaded_at > REFRESHED_AFTER
+        return self._loaded_at is None or self._clock() - self._loaded_at > self._refreshed_after
 
     def _may_ask(self) -> bool:
-        return self._asked_at is None or self._clock() - self._asked_at > ASKED_AGAIN_AFTER
+        return self._asked_at is None or self._clock() - self._asked_at > self._asked_again_after
 
     async def _refresh(self) -> None:
         async with self._lock:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -36,10 +37,12 @@ def add(
     Prints the AMQP URL with its password, once: nobody can show it again.
     """
     from deploy.rabbitmq import names, systems
+    from deploy.stack import keys
 
     url, _ = _broker()
     wanted = systems.System(name, source, tuple(sorted({*(publishes or ())})), tuple(sorted({*(hears or ())})))
     password = _at_the_broker(lambda broker: systems.add(broker, wanted, new_password=new_password))
+    are_tokens_ended = keys.end_tokens(_keys(), name, wanted.publishes)
     opened = None
     if password is not None:
         opened = names.user_url(url, names.system_user(names.vhost_of(url), name), password)
@@ -50,6 +53,8 @@ def add(
     print(f"url        {opened or 'as before; --new-password makes another'}")
     print(f"publishes  {', '.join(wanted.publishes) or 'nothing'}, to the exchange {exchange}, as {source}")
     print(f"hears      {', '.join(wanted.hears) or 'nothing'}, from the queue {queue}")
+    if are_tokens_ended:
+        print(f"tokens     for what it could publish before open nothing any more; ./orderbus systems token {name} makes another")
 
 
 @app.command("list")
@@ -72,28 +77,36 @@ def list_systems(as_json: Annotated[bool, typer.Option("--json", help="Print one
 
 @app.command()
 def remove(name: Name) -> None:
-    """Shut a system out at once: its connections are closed, its queue is removed with all that it has not read."""
+    """Shut a system out at once: its tokens end, its connections are closed, its queue is removed with all that it has not
+    read."""
     from deploy.rabbitmq import systems
+    from deploy.stack import keys
 
-    gone = _at_the_broker(lambda broker: systems.remove(broker, name))
-    print(
-        f"{gone.name} is shut out; {gone.waiting} messages it had not read are gone. A token it was given runs until it expires"
-    )
+    system = _at_the_broker(lambda broker: systems.find(broker, name))
+    keys.end_tokens(_keys(), system.name)  # first: cut short after this, the system is still listed and can be removed again
+    gone = _at_the_broker(lambda broker: systems.remove(broker, system.name))
+    print(f"{gone.name} is shut out, over HTTP too; {gone.waiting} messages it had not read are gone")
 
 
 @app.command()
 def token(name: Name, days: Annotated[int, typer.Option(min=1, max=366, help="How long it is good for.")] = 30) -> None:
-    """Print a bearer token for HTTP, signed with the local issuer's key: the system publishes as its own source, places
-    orders, and sees its own."""
+    """Print a bearer token for HTTP: the system publishes what it may as its own source, places orders, and sees its own.
+    Its tokens end when it is removed or may publish other types."""
     from datetime import UTC, datetime, timedelta
 
     from deploy.rabbitmq import systems
     from deploy.stack import keys
-    from deploy.stack.state import checkout_folder
 
     system = _at_the_broker(lambda broker: systems.find(broker, name))
-    folder = checkout_folder().room("keys")
-    print(keys.for_system(folder, system.name, system.source, datetime.now(UTC), timedelta(days=days)))
+    lifetime = timedelta(days=days)
+    print(keys.for_system(_keys(), system.name, system.source, system.publishes, datetime.now(UTC), lifetime))
+
+
+def _keys() -> Path:
+    """Where the local issuer keeps its keys."""
+    from deploy.stack.state import checkout_folder
+
+    return checkout_folder().room("keys")
 
 
 def _broker() -> tuple[str, str]:

@@ -1,16 +1,17 @@
-"""The local issuer of bearer tokens: its key, what the services check tokens with, and one token with every scope.
+"""The local issuer of bearer tokens: its key, what the services check tokens with, and one token with every scope. Another
+system's tokens are signed with a key of its own: they end with it, when the system is removed or may say other things.
 
 As a program (`python -m deploy.stack.keys FOLDER`) it makes them in a folder: containers share it as a volume.
 """
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from deploy.stack.state import write_private
+from deploy.stack.state import locked, open_folder, write_private
 
 ISSUER = "orderbus-local"
 AUDIENCE = "orderbus"
@@ -33,7 +34,7 @@ SYSTEM_SCOPES = ("events:publish", "orders:read", "orders:write")
 LIFETIME = timedelta(days=30)
 RENEWED_BEFORE = timedelta(days=1)
 
-_KEY, _JWKS, _TOKEN = "private.json", "jwks.json", "token"
+_KEY, _JWKS, _TOKEN, _SYSTEMS = "private.json", "jwks.json", "token", "systems"
 
 
 def jwks_path(keys: Path) -> Path:
@@ -51,7 +52,7 @@ def keep(keys: Path, now: datetime) -> str:
         key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
         write_private(keys / _KEY, json.dumps(key.as_dict(private=True)))
     if not jwks_path(keys).exists():
-        write_private(jwks_path(keys), json.dumps({"keys": [key.as_dict(private=False)]}))
+        _publish(keys)
 
     known = keys / _TOKEN
     if known.exists() and _is_good(known.read_text(), key, now):
@@ -61,13 +62,51 @@ def keep(keys: Path, now: datetime) -> str:
     return token
 
 
-def for_system(keys: Path, name: str, source: str, now: datetime, lifetime: timedelta) -> str:
-    """A token of another system, which speaks for this source only. It is kept nowhere."""
+def for_system(keys: Path, name: str, source: str, publishes: Collection[str], now: datetime, lifetime: timedelta) -> str:
+    """A token of another system, which says these types for this source and nothing else. It is kept nowhere."""
     from joserfc.jwk import ECKey
 
     keep(keys, now)
-    key = ECKey.import_key(json.loads((keys / _KEY).read_text()))
-    return _signed(key, name, SYSTEM_SCOPES, now, lifetime, source=source)
+    with locked(open_folder(keys)):
+        file, types = _of_system(keys, name), " ".join(sorted(publishes))
+        _end_unless(file, types)
+        if not file.exists():
+            made = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
+            write_private(file, json.dumps({"publishes": types, "key": made.as_dict(private=True)}))
+        key = ECKey.import_key(json.loads(file.read_text())["key"])
+        _publish(keys)
+    return _signed(key, name, SYSTEM_SCOPES, now, lifetime, source=source, publishes=types)
+
+
+def end_tokens(keys: Path, name: str, publishes: Collection[str] | None = None) -> bool:
+    """The system's tokens open nothing from now on, unless they are for exactly these types; whether there were any."""
+    if not (keys / _KEY).exists():
+        return False
+    with locked(open_folder(keys)):
+        ended = _end_unless(_of_system(keys, name), None if publishes is None else " ".join(sorted(publishes)))
+        _publish(keys)
+    return ended
+
+
+def _of_system(keys: Path, name: str) -> Path:
+    return keys / _SYSTEMS / f"{name}.json"
+
+
+def _end_unless(file: Path, types: str | None) -> bool:
+    if not file.exists() or json.loads(file.read_text())["publishes"] == types:
+        return False
+    file.unlink()
+    return True
+
+
+def _publish(keys: Path) -> None:
+    """The public halves of all keys that count."""
+    from joserfc.jwk import ECKey
+
+    private = [json.loads((keys / _KEY).read_text())]
+    private += [json.loads(file.read_text())["key"] for file in sorted((keys / _SYSTEMS).glob("*.json"))]
+    public = [ECKey.import_key(key).as_dict(private=False) for key in private]
+    write_private(jwks_path(keys), json.dumps({"keys": public}))
 
 
 def _signed(key: Any, subject: str, scopes: Iterable[str], now: datetime, lifetime: timedelta, **more: str) -> str:

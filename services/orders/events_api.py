@@ -51,8 +51,10 @@ async def publish_events(request: Request, tx: Tx, caller: Caller) -> Accepted:
 
 
 def _admitted(event: Event, caller: Principal) -> Envelope:
-    """The envelope as it goes on the bus. Raises Forbidden for a source that is not the caller's to speak for."""
+    """The envelope as it goes on the bus. Raises Forbidden for a source or a type that is not the caller's to say."""
     envelope = event.envelope
-    if envelope.is_ours or (caller.source is not None and envelope.source != caller.source):
+    if envelope.is_ours or not caller.may_see(envelope.source):
         raise Forbidden(f"the token may not publish as {envelope.source}", source=envelope.source)
+    if not caller.may_publish(event.type):
+        raise Forbidden(f"the token does not say that it publishes {event.type}", type=event.type)
     return replace(envelope, subject=event.subject, correlation_id=getattr(event, "order_id", None))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from deploy.stack import keys
@@ -31,14 +32,50 @@ def test_a_token_has_every_scope_for_thirty_days(tmp_path: Path) -> None:
 def test_a_systems_token_speaks_for_its_source_only_and_is_kept_nowhere(tmp_path: Path) -> None:
     local = keys.keep(tmp_path, NOW)
 
-    token = keys.for_system(tmp_path, "taobao-42", "/shops/taobao-42", NOW, timedelta(days=7))
+    token = of_taobao(tmp_path, "order.paid")
 
     claims = claims_of(token, tmp_path)
-    assert (claims["sub"], claims["source"]) == ("taobao-42", "/shops/taobao-42")
+    assert (claims["sub"], claims["source"], claims["publishes"]) == ("taobao-42", "/shops/taobao-42", "order.paid")
     assert str(claims["scope"]).split() == ["events:publish", "orders:read", "orders:write"]
     assert claims["exp"] == int((NOW + timedelta(days=7)).timestamp())
-    assert not [path for path in tmp_path.iterdir() if token in path.read_text()]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and token in path.read_text()]
     assert keys.keep(tmp_path, NOW) == local
+
+
+def of_taobao(folder: Path, *publishes: str) -> str:
+    return keys.for_system(folder, "taobao-42", "/shops/taobao-42", publishes, NOW, timedelta(days=7))
+
+
+def is_good(token: str, folder: Path) -> bool:
+    try:
+        return bool(claims_of(token, folder))
+    except (JoseError, ValueError):
+        return False
+
+
+def test_a_systems_tokens_end_when_it_is_removed_and_nobody_elses(tmp_path: Path) -> None:
+    local, first, second = keys.keep(tmp_path, NOW), of_taobao(tmp_path, "order.paid"), of_taobao(tmp_path, "order.paid")
+    another = keys.for_system(tmp_path, "erp", "/erp", [], NOW, timedelta(days=7))
+    assert all(is_good(token, tmp_path) for token in (local, first, second, another))
+
+    assert keys.end_tokens(tmp_path, "taobao-42")
+    assert not keys.end_tokens(tmp_path, "taobao-42")
+
+    assert [is_good(token, tmp_path) for token in (local, first, second, another)] == [True, False, False, True]
+    assert is_good(of_taobao(tmp_path, "order.paid"), tmp_path)
+    assert not is_good(first, tmp_path)
+
+
+def test_a_systems_tokens_end_when_it_may_publish_other_types(tmp_path: Path) -> None:
+    before = of_taobao(tmp_path, "order.paid", "order.submitted")
+
+    assert not keys.end_tokens(tmp_path, "taobao-42", ["order.submitted", "order.paid"])
+    assert is_good(before, tmp_path)
+    after = of_taobao(tmp_path, "order.paid")
+
+    assert (is_good(before, tmp_path), is_good(after, tmp_path)) == (False, True)
+    assert keys.end_tokens(tmp_path, "taobao-42", [])
+    assert not is_good(after, tmp_path)
 
 
 def test_what_the_services_are_given_cannot_sign(tmp_path: Path) -> None:
@@ -51,9 +88,11 @@ def test_what_the_services_are_given_cannot_sign(tmp_path: Path) -> None:
 
 
 def test_key_and_token_are_their_owners_alone(tmp_path: Path) -> None:
-    keys.keep(tmp_path, NOW)
+    of_taobao(tmp_path)
 
-    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+    kept = [path for path in tmp_path.rglob("*") if path.suffix == ".json" or path.name == "token"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
+    assert len(kept) == 4
 
 
 def test_a_token_is_kept_until_less_than_a_day_is_left(tmp_path: Path) -> None:

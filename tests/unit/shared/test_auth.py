@@ -16,7 +16,7 @@ from joserfc.jwk import ECKey, RSAKey
 from pydantic import SecretStr
 
 from shared.auth import LEEWAY, Authenticator
-from shared.jwks import ASKED_AGAIN_AFTER, REFRESHED_AFTER, Keys, read_keys
+from shared.jwks import ASKED_AGAIN_AFTER, READ_AGAIN_AFTER, REFRESHED_AFTER, Keys, read_keys
 from shared.problems import Unauthenticated, Unavailable
 from shared.settings import Settings
 
@@ -71,6 +71,35 @@ async def test_a_token_of_either_kind_says_who_calls_and_what_for(authenticator:
     assert await authenticator.authenticate(None) is None
 
 
+async def test_a_shop_says_on_the_bus_what_its_token_names_and_nothing_else(authenticator: Authenticator) -> None:
+    async def may_publish(**more: Any) -> list[bool]:
+        principal = await authenticator.authenticate(token(**more))
+        assert principal is not None
+        return [principal.may_publish(type) for type in ("order.paid", "order.submitted")]
+
+    assert await may_publish(source="/shops/a", publishes="order.paid") == [True, False]
+    assert await may_publish(source="/shops/a", publishes="") == [False, False]
+    assert await may_publish(source="/shops/a") == [False, False]
+    assert await may_publish(publishes="order.submitted") == [False, True]
+    assert await may_publish() == [True, True]
+
+
+async def test_a_key_that_is_put_into_a_file_or_taken_out_counts_within_seconds(tmp_path: Path) -> None:
+    file, now = tmp_path / "jwks.json", 1000.0
+    file.write_bytes(jwks(EC))
+    settings = some_settings(str(file))
+    authenticator = Authenticator(settings, Keys.of(settings, lambda: now))
+    known = token()
+    assert await authenticator.authenticate(known) is not None
+
+    file.write_bytes(jwks(RSA))
+    now += READ_AGAIN_AFTER + 1
+
+    assert await authenticator.authenticate(token(RSA)) is not None
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(known)
+
+
 def pem() -> bytes:
     return EC.as_pem(private=False)
 
@@ -123,6 +152,8 @@ WRONG: dict[str, Callable[[], str]] = {
     "scopes that are no text": lambda: token(scope=["orders:read"]),
     "a source that is no text": lambda: token(source=["/shops/a"]),
     "an empty source": lambda: token(source=""),
+    "types that are null": lambda: "Bearer " + jwt.encode({"alg": "ES256", "kid": "ec"}, claims() | {"publishes": None}, EC),
+    "types that are a list": lambda: token(publishes=["order.paid"]),
     "a source that is null": lambda: "Bearer " + jwt.encode({"alg": "ES256", "kid": "ec"}, claims() | {"source": None}, EC),
 }
 
