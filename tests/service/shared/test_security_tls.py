@@ -1,6 +1,6 @@
 """TLS with a private CA: a server with its certificate is spoken to, one that cannot show it is not.
 
-Postgres and Redis are real servers with TLS. RabbitMQ's TLS is ended in front of the real broker, by this test."""
+Postgres, RabbitMQ and Redis are real servers with TLS of their own."""
 
 import asyncio
 import os
@@ -8,11 +8,9 @@ import pwd
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import aio_pika
 import asyncpg
@@ -21,7 +19,8 @@ import redis
 import uvicorn
 from pydantic import SecretStr
 
-from deploy.stack import ports, postgres, processes, waiting
+from deploy.rabbitmq.management import Management
+from deploy.stack import ports, postgres, processes, rabbitmq, waiting
 from deploy.stack.servers import Servers
 from deploy.stack.state import open_folder
 from shared import database, jwks, limits
@@ -142,61 +141,76 @@ async def test_redis_is_spoken_to_by_tls_and_its_certificate_is_checked(
         await client.aclose()
 
 
-@asynccontextmanager
-async def in_front_of(url: str, certificate: Path, key: Path) -> AsyncIterator[str]:
-    """TLS is ended here, and what is said goes on to the server at the URL; the amqps:// URL."""
-    parts = urlsplit(url)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(parts.hostname, parts.port)
-        await asyncio.gather(carry(reader, there_writer), carry(there_reader, writer))
-
-    server = await asyncio.start_server(accept, HOST, 0, ssl=context)
-    port = server.sockets[0].getsockname()[1]
-    user = parts.netloc.rpartition("@")[0]
+@pytest.fixture(scope="module")
+def secure_rabbitmq(ours: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The amqps:// URL of a private RabbitMQ with a TLS listener and a certificate of our CA; and its management URL."""
+    if not rabbitmq.is_installed():
+        pytest.skip("no RabbitMQ programs here")
+    folder = open_folder(tmp_path_factory.mktemp("rabbitmq"))
+    chosen = ports.settle(folder, [*rabbitmq.PORTS, "tls"], [])
+    certificate, key = ours.certify(HOST)
+    more = folder.room("rabbitmq") / "conf.d"
+    more.mkdir()
+    (more / "tls.conf").write_text(f"""\
+listeners.ssl.1 = {HOST}:{chosen["tls"]}
+ssl_options.cacertfile = {ours.file}
+ssl_options.certfile = {certificate}
+ssl_options.keyfile = {key}
+""")
+    plain = rabbitmq.url(chosen, "secret")
+    rabbitmq.begin(folder, chosen, "secret")
     try:
-        yield parts._replace(scheme="amqps", netloc=f"{user}@{HOST}:{port}").geturl()
+        assert waiting.until(lambda: rabbitmq.answers(plain), 90), processes.last_lines(folder, rabbitmq.ROLE)
+        asyncio.run(_declare(plain))
+        secure = plain.replace("amqp://", "amqps://").replace(f":{chosen['rabbitmq']}/", f":{chosen['tls']}/")
+        yield secure, rabbitmq.management_url(chosen, "secret")
     finally:
-        server.close()
+        processes.stop(folder, [rabbitmq.ROLE], 1)
+        processes.stop(folder, [rabbitmq.NAME_SERVER])
+        rabbitmq.erase(folder)
+
+
+async def _declare(url: str) -> None:
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        await channel.declare_exchange(EXCHANGE, "topic", durable=True)
+        await channel.declare_queue("orders.dead", durable=True, arguments={"x-queue-type": "quorum"})
+
+
+def _publisher(ca: Authority | None, url: str) -> Publisher:
+    return Publisher(some_settings(ca, rabbitmq_url=SecretStr(url)), "orders", set())
+
+
+def _consumer(ca: Authority | None, url: str) -> Consumer:
+    settings = some_settings(ca, rabbitmq_url=SecretStr(url))
+    return Consumer(settings, "orders", Subscriptions(), Database(None, "orders"))  # type: ignore[arg-type]
 
 
 async def test_rabbitmq_is_spoken_to_by_tls_and_its_certificate_is_checked(
-    servers: Servers, ours: Authority, strangers: Authority
+    secure_rabbitmq: tuple[str, str], ours: Authority, strangers: Authority
 ) -> None:
-    plain = await aio_pika.connect(servers.rabbitmq.url)
-    channel = await plain.channel()
-    await channel.declare_exchange(EXCHANGE, "topic", durable=True)
-    await channel.declare_queue("orders.dead", durable=True, arguments={"x-queue-type": "quorum"})
-    async with in_front_of(servers.rabbitmq.url, *ours.certify(HOST)) as url:
-        trusting = some_settings(ours, rabbitmq_url=SecretStr(url))
-        publisher = Publisher(trusting, "orders", set())
-        await publisher.start()
-        await publisher.publish("order.paid", b"{}", "application/json")
-        await publisher.stop()
-        consumer = Consumer(trusting, "orders", Subscriptions(), Database(None, "orders"))  # type: ignore[arg-type]
-        await consumer.start()
-        assert await consumer.is_connected()
-        await consumer.stop()
-        for ca in (strangers, None):
+    url, management_url = secure_rabbitmq
+    publisher, consumer = _publisher(ours, url), _consumer(ours, url)
+    await publisher.start()
+    await publisher.publish("order.paid", b"{}", "application/json")
+    await consumer.start()
+    assert await consumer.is_connected()
+    async with Management(management_url, url) as broker:
+        while len(there := await broker.get("connections")) < 2 or not all(each.get("ssl_protocol") for each in there):
+            pass
+    assert all(each["ssl"] for each in there)
+    await publisher.stop()
+    await consumer.stop()
+
+    for ca in (strangers, None):
+        for refused in (_publisher(ca, url), _consumer(ca, url)):
             with pytest.raises(ConnectionError):
-                await Publisher(some_settings(ca, rabbitmq_url=SecretStr(url)), "orders", set()).start()
-            with pytest.raises(ConnectionError):
-                await Consumer(
-                    some_settings(ca, rabbitmq_url=SecretStr(url)),
-                    "orders",
-                    Subscriptions(),
-                    Database(None, "orders"),  # type: ignore[arg-type]
-                ).start()
-    await plain.close()
+                await refused.start()
+
+
+async def test_a_rabbitmq_without_tls_is_not_spoken_to_by_an_amqps_address(servers: Servers, ours: Authority) -> None:
+    with pytest.raises(ConnectionError):
+        await _publisher(ours, servers.rabbitmq.url.replace("amqp://", "amqps://")).start()
 
 
 async def test_the_keys_of_tokens_come_from_an_https_address_whose_certificate_is_checked(
