@@ -8,7 +8,7 @@ administrator's) and each service's passwords from ORDERBUS_<SERVICE>_DB_PASSWOR
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +18,15 @@ from deploy.migrations import LOCK, migrate
 from deploy.rabbitmq import access, topology
 from deploy.rabbitmq.management import Management, ManagementError
 from deploy.services import SERVICES
+
+DECISIONS = "dead_letter_decision"
+APPEND_ONLY: Mapping[str, Sequence[str]] = {
+    "orders": ("timeline", DECISIONS),
+    "inventory": ("movement", DECISIONS),
+    "payments": ("ledger_entry", DECISIONS),
+    "logistics": (DECISIONS,),
+}
+"""What is on record is added to by its service, and neither changed nor taken away: not even by one that was taken over."""
 
 # What an earlier version made as whoever ran it. A table takes the sequences of its own columns along.
 _NOT_YET_THE_OWNERS = """
@@ -102,6 +111,7 @@ async def _let_in(connection: asyncpg.Connection, service: str, password: str) -
     """A login role that can read and write its own schema's rows, and nothing else: it owns nothing."""
     database = await connection.fetchval("SELECT current_database()")
     role = role_name(database, service)
+    on_record = ", ".join(f"{service}.{table}" for table in APPEND_ONLY[service])
     quoted_password = await connection.fetchval("SELECT quote_literal($1::text)", password)
     async with connection.transaction():
         # grants of two at once on the same schema fail with "tuple concurrently updated"
@@ -116,6 +126,7 @@ async def _let_in(connection: asyncpg.Connection, service: str, password: str) -
             GRANT USAGE ON SCHEMA {service} TO "{role}";
             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {service} TO "{role}";
             REVOKE INSERT, UPDATE, DELETE ON {service}.migration, {service}.subscribed_type FROM "{role}";
+            REVOKE UPDATE, DELETE ON {on_record} FROM "{role}";
             GRANT USAGE ON ALL SEQUENCES IN SCHEMA {service} TO "{role}";
             """
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from deploy.prepare import APPEND_ONLY
 from deploy.stack import credentials
 from deploy.stack.services import role_url
 from deploy.stack.state import open_folder
@@ -56,3 +57,29 @@ async def test_a_service_reads_and_writes_its_own_schema_and_no_other(shop: Shop
                 await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize(("service", "table"), [(service, table) for service in SERVICES for table in APPEND_ONLY[service]])
+async def test_what_is_on_record_is_added_to_and_neither_changed_nor_taken_away(
+    shop: Shop, running: Path, service: str, table: str
+) -> None:
+    password = credentials.keep(open_folder(running)).role_passwords[service]
+
+    connection = await asyncpg.connect(role_url(shop.addresses["postgres"]["superuser_url"], service, password))
+    try:
+        rights = {
+            right: await connection.fetchval("SELECT has_table_privilege($1, $2)", f"{service}.{table}", right)
+            for right in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+        }
+        for statement in (
+            f"UPDATE {service}.{table} SET at = now()",
+            f"DELETE FROM {service}.{table}",
+            f"TRUNCATE {service}.{table}",
+            f"SELECT * FROM {service}.{table} FOR UPDATE",
+            f"ALTER TABLE {service}.{table} DISABLE TRIGGER ALL",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
+    finally:
+        await connection.close()
+    assert {right for right, is_granted in rights.items() if is_granted} == {"SELECT", "INSERT"}
