@@ -1,7 +1,7 @@
 """Reservations: what is known of an order's stock, and what follows from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -12,6 +12,7 @@ from shared.events import Event
 from shared.events.fields import Allocation, OrderedLine
 from shared.events.orders import OrderCancelled, OrderPaid, OrderPlaced, OrderReleased
 from shared.events.stock import StockDeducted, StockRejected, StockReleased, StockReserved
+from shared.records import replace
 
 Fact = OrderPlaced | OrderPaid | OrderCancelled | OrderReleased
 
@@ -27,7 +28,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reservation:
     """What is known of one order, and the stock that it holds. Its facts accumulate in any sequence.
 

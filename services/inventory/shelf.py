@@ -1,7 +1,7 @@
 """Shelves: where pieces of a product lie, how many are set aside, and the movements that change that."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
@@ -9,6 +9,7 @@ from typing import Self
 
 from shared.events.stock import StockAdjusted, StockLow
 from shared.problems import Conflict, NotFound
+from shared.records import replace
 
 DEFAULT_LOCATION = "main"
 
@@ -36,7 +37,7 @@ class Movement:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shelf:
     """Pieces of one product in one place; those set aside for orders are still on hand."""
 
@@ -54,7 +55,7 @@ class Shelf:
         return replace(self, on_hand=self.on_hand + movement.on_hand_change, reserved=self.reserved + movement.reserved_change)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stock:
     """All shelves of one product, by the name of their location."""
 
@@ -79,7 +80,7 @@ class Stock:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shelves(Mapping[str, Stock]):
     """The stock of several products by SKU. A SKU that is not in it is no product of ours."""
 

@@ -3,7 +3,6 @@ has become true is announced. Handlers, jobs and webhooks all end here."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from services.logistics import shipping, sms, store, tracking
@@ -11,6 +10,7 @@ from services.logistics.carriers import carriers
 from services.logistics.shipping import Shipment, Told
 from services.logistics.tracking import Scan
 from shared.database import Tx
+from shared.records import replace
 
 
 async def settle(tx: Tx, before: Mapping[str, Shipment], after: Mapping[str, Shipment]) -> None:

@@ -1,6 +1,6 @@
 """What is known of an order's parcel, what its facts add up to, and what follows when one more becomes known."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -16,6 +16,7 @@ from shared.events.shipments import (
     ShipmentInTransit,
     TrackingPushed,
 )
+from shared.records import replace
 
 LONGEST_REASON = 500
 LONGEST_CONTENTS = 70
@@ -94,7 +95,7 @@ class Unknown:
 Answer = Booked | Refused | NotBooked | Withdrawn | Collected | Told | Moot | Unknown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shipment:
     """What is known of an order's one parcel. Facts accumulate, so the sequence in which they came does not matter;
     only a person's release takes one back, a refusal."""

@@ -1,7 +1,7 @@
 """Scans on a parcel's way. They may come twice, late, or in any sequence: their own times say what is true."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from services.logistics.shipping import LONGEST_REASON, Shipment
+from shared.records import replace
 
 
 class Status(StrEnum):

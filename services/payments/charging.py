@@ -1,7 +1,7 @@
 """One order's charge. Facts only ever accumulate; they add up to a state, to what must be asked of the provider next,
 and in the end to exactly one of captured, failed and voided."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -28,6 +28,7 @@ from shared.events.payments import (
     PaymentReviewRequired,
     PaymentVoided,
 )
+from shared.records import replace
 
 RETRY_AFTER = tuple(timedelta(seconds=s) for s in (1, 2, 5, 15, 60))
 """A provider that did not answer is asked again, in the end every minute."""
@@ -70,7 +71,7 @@ class Errand(StrEnum):
     VOID = "void"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Payment:
     """What is known of an order's charge."""
 

@@ -1,7 +1,7 @@
 """Money that goes back. Never more than was captured, and by whoever took it: us, or the shop."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -9,6 +9,7 @@ from services.payments.charging import KEYS_LAST, RETRY_AFTER, Ending, Payment
 from shared.events import Envelope, Event
 from shared.events.payments import PaymentRefunded, RefundFailed
 from shared.money import Money
+from shared.records import replace
 
 
 class State(StrEnum):
@@ -29,7 +30,7 @@ class Told:
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Refund:
     """What is known of one refund. `reason` is set once orders has asked for it, `told` once a shop says it is done."""
 

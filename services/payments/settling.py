@@ -3,7 +3,6 @@ answers all end here, so that it makes no difference which came first."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from services.payments import channels, charging, ledger, refunds, store
@@ -12,6 +11,7 @@ from services.payments.facts import Fact
 from services.payments.refunds import Refund
 from shared import telemetry
 from shared.database import Tx
+from shared.records import replace
 
 Intent = TypeVar("Intent", Payment, Refund)
 

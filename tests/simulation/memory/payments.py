@@ -1,7 +1,7 @@
 """Stands in for services/payments/store.py."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from services.payments.charging import Ending, Errand, Payment
 from services.payments.ledger import Entry
 from services.payments.refunds import Owed, Refund
 from shared.database import Tx
+from shared.records import replace
 from tests.simulation.memory.tables import Tables, draw, require
 
 LEASE = timedelta(seconds=20)
