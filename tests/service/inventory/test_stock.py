@@ -135,10 +135,13 @@ async def test_a_cancelled_orders_pieces_can_be_sold_again_paid_or_not(
     assert await available(inventory, sku) == 5
 
 
-async def test_an_order_cancelled_before_it_is_known_holds_nothing(bus: Bus, inventory: Client, order_id: str, sku: str) -> None:
+async def test_an_order_cancelled_before_it_is_known_holds_nothing(
+    house: House, bus: Bus, inventory: Client, order_id: str, sku: str
+) -> None:
     await created(inventory, sku, stock=5)
     await bus.publish(OrderCancelled(order_id=order_id, reason="the shopper asked"))
     await bus.publish(a_placed_order(order_id, sku, quantity=5))
+    await both_are_known(house, order_id)
 
     await bus.publish(a_paid_order(f"{order_id}-next", sku))
 
@@ -162,6 +165,16 @@ async def test_stock_that_was_not_paid_for_in_time_is_freed_and_taken_again_by_a
     await bus.expect(StockDeducted, order_id=order_id)
     assert (released.reason, shown_meanwhile) == ("expired", 1)
     assert await available(inventory, sku) == 0
+
+
+async def both_are_known(house: House, order_id: str) -> None:
+    """The order and its cancellation have been heard, in whichever sequence."""
+    connection = await asyncpg.connect(house.database_url)
+    known = "SELECT TRUE FROM inventory.reservation WHERE order_id = $1 AND state = 'cancelled' AND lines <> '[]'"
+    async with asyncio.timeout(10):
+        while not await connection.fetchval(known, order_id):
+            await asyncio.sleep(0.02)
+    await connection.close()
 
 
 async def its_time_runs_out(house: House, order_id: str) -> None:
