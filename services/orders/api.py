@@ -128,7 +128,7 @@ async def refund_order(order_id: OrderId, caller: Caller, tx: Tx, ask: AskRefund
     """Give back a part of what was paid, or all that is left (scope orders:refund). 409 when there is not so much."""
     order = await _lock(tx, order_id, caller)
     refund_id, asked = str(uuid_utils.compat.uuid7()), ask or AskRefund()
-    after = lifecycle.refund(order, refund_id, asked.amount, asked.reason)
+    after = lifecycle.refund(order, refund_id, asked.amount, asked.reason, caller.subject)
     await _change(tx, order, after)
     return views.refund_view(after, refund_id)
 

@@ -73,6 +73,7 @@ class Refund(Fact):
     reason: str
     reference: str | None = None
     failure: str | None = None
+    asked_by: str | None = None
 
     @property
     def is_owed(self) -> bool:
@@ -216,7 +217,7 @@ def release(order: Order, by: str, now: datetime) -> Order:
     return order.but(answered=order.holds, released_at=now, released_by=by)
 
 
-def refund(order: Order, refund_id: str, amount: int | None, reason: str) -> Order:
+def refund(order: Order, refund_id: str, amount: int | None, reason: str, by: str | None = None) -> Order:
     """Give back a part, or without an amount all that is left. What has not left yet is cancelled instead."""
     if refund_id in order.refunds:
         return order
@@ -228,7 +229,7 @@ def refund(order: Order, refund_id: str, amount: int | None, reason: str) -> Ord
         raise Conflict(f"order {order.id} can be refunded {left} minor units, not {wanted}", refundable=left)
     if wanted == left and order.parcel is None:
         raise Conflict(f"order {order.id} has not left: cancel it, and all of it is refunded", order_status=order.status)
-    return order.but(refunds={**order.refunds, refund_id: Refund(amount=wanted, reason=reason)})
+    return order.but(refunds={**order.refunds, refund_id: Refund(amount=wanted, reason=reason, asked_by=by)})
 
 
 def complete(order: Order, now: datetime) -> Order:
@@ -294,6 +295,7 @@ def follows(before: Order, after: Order) -> list[Event]:
             amount=Money(amount=owed.amount, currency=placed.total.currency),
             reason=owed.reason,
             collected_by=placed.collected_by,
+            asked_by=owed.asked_by,
         )
         for refund_id, owed in after.refunds.items()
         if owed.is_owed and (refund_id not in before.refunds or before.placed is None)

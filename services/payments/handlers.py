@@ -49,7 +49,9 @@ async def give_back(requested: list[RefundRequested], tx: Tx) -> None:
     await settling.learn_refunds(
         tx,
         [
-            refunds.Refund(id=event.refund_id, order_id=event.order_id, amount=event.amount, reason=event.reason)
+            refunds.Refund(
+                id=event.refund_id, order_id=event.order_id, amount=event.amount, reason=event.reason, asked_by=event.asked_by
+            )
             for event in requested
         ],
     )

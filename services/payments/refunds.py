@@ -32,12 +32,14 @@ class Told:
 
 @dataclass(frozen=True)
 class Refund:
-    """What is known of one refund. `reason` is set once orders has asked for it, `told` once a shop says it is done."""
+    """What is known of one refund. `reason` is set once orders has asked for it, with `asked_by` where a person or a system
+    did; `told` once a shop says it is done."""
 
     id: str
     order_id: str
     amount: Money
     reason: str | None = None
+    asked_by: str | None = None
     told: Told | None = None
     state: State = State.WAITING
     reference: str | None = None
@@ -101,7 +103,12 @@ def merge(known: Refund | None, said: Refund) -> Refund:
         raise Contradiction(
             f"refund {said.id} is {known.amount} of order {known.order_id}, not {said.amount} of order {said.order_id}"
         )
-    return replace(known, reason=known.reason or said.reason, told=known.told or said.told)
+    return replace(
+        known,
+        reason=known.reason or said.reason,
+        asked_by=known.asked_by or said.asked_by,
+        told=known.told or said.told,
+    )
 
 
 def check_source(payment: Payment, source: str) -> None:

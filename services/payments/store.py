@@ -96,14 +96,15 @@ async def save_refunds(tx: Tx, known: Sequence[Refund]) -> None:
     """Keep what is known of these refunds. Raises Contradiction where another order has taken the id meanwhile."""
     tag = await tx.execute(
         """
-        INSERT INTO refund (id, order_id, amount, currency, reason, told_by, told_reference, state, reference, failure,
+        INSERT INTO refund (id, order_id, amount, currency, reason, asked_by, told_by, told_reference, state, reference, failure,
                             due_at, attempts, cause)
-        SELECT id, order_id, amount, currency, reason, told_by, told_reference, state, reference, failure, due_at, attempts, cause
+        SELECT id, order_id, amount, currency, reason, asked_by, told_by, told_reference, state, reference, failure,
+               due_at, attempts, cause
           FROM jsonb_populate_recordset(NULL::refund, $1)
          ORDER BY id
             ON CONFLICT (id) DO UPDATE
-           SET (reason, told_by, told_reference, state, reference, failure, due_at, attempts, cause)
-             = (EXCLUDED.reason, EXCLUDED.told_by, EXCLUDED.told_reference, EXCLUDED.state, EXCLUDED.reference,
+           SET (reason, asked_by, told_by, told_reference, state, reference, failure, due_at, attempts, cause)
+             = (EXCLUDED.reason, EXCLUDED.asked_by, EXCLUDED.told_by, EXCLUDED.told_reference, EXCLUDED.state, EXCLUDED.reference,
                 EXCLUDED.failure, EXCLUDED.due_at, EXCLUDED.attempts, EXCLUDED.cause)
          WHERE refund.order_id = EXCLUDED.order_id
         """,
@@ -241,7 +242,7 @@ def _refund_of(row: Row) -> Refund:
     )
 
 
-_SAME_IN_BOTH_OF_REFUND = ("id", "order_id", "reason", "reference", "failure", "attempted_at", "due_at", "attempts")
+_SAME_IN_BOTH_OF_REFUND = ("id", "order_id", "reason", "asked_by", "reference", "failure", "attempted_at", "due_at", "attempts")
 
 
 def _refund_row(refund: Refund) -> dict[str, Any]:

@@ -127,13 +127,15 @@ class OrderCancelled(Event, type="order.cancelled"):
 
 class RefundRequested(Event, type="refund.requested"):
     """Orders owes the shopper money back. Payments sends it; for an order whose shop took the money
-    (`collected_by`), that shop does, and says so with payment.refunded."""
+    (`collected_by`), that shop does, and says so with payment.refunded. `asked_by` is whose token asked for it; nobody's where
+    the order was cancelled."""
 
     order_id: OrderId
     refund_id: str
     amount: Money
     reason: Reason
     collected_by: str | None = None
+    asked_by: str | None = None
 
     def note(self) -> str:
         return f"{self.amount}: {self.reason}"

@@ -35,6 +35,20 @@ async def test_a_captured_payment_is_refunded_when_orders_asks_for_it(
     assert [refund["state"] for refund in (await payment_of(payments, order_id))["refunds"]] == ["refunded"]
 
 
+async def test_who_asked_for_a_refund_stays_in_its_row(house: House, bus: Bus, order_id: str) -> None:
+    await order(bus, order_id, "card", "tok_ok")
+    await bus.publish(a_refund_request(order_id, amount=100, refund_id=f"{order_id}:r", asked_by="lin.clerk"))
+    await bus.expect(PaymentRefunded, order_id=order_id)
+
+    connection = await asyncpg.connect(house.database_url)
+    try:
+        row = await connection.fetchrow("SELECT asked_by, state FROM payments.refund WHERE order_id = $1", order_id)
+    finally:
+        await connection.close()
+    assert row is not None
+    assert tuple(row) == ("lin.clerk", "refunded")
+
+
 async def test_a_refund_asked_for_before_anything_else_is_known_waits_and_is_sent_once(
     payments: Client, sandbox: Client, bus: Bus, order_id: str
 ) -> None:

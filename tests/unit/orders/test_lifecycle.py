@@ -209,9 +209,11 @@ def test_an_intercepted_order_is_announced_only_after_its_release() -> None:
 def test_part_of_a_shipped_order_is_refunded_and_never_more_than_was_paid() -> None:
     order = an_order(reserved(), captured(), shipped())
 
-    after = lifecycle.refund(order, "r1", 10000, "scratched")
+    after = lifecycle.refund(order, "r1", 10000, "scratched", "lin")
 
-    assert [type(event) for event in lifecycle.follows(order, after)] == [RefundRequested]
+    (asked,) = lifecycle.follows(order, after)
+    assert isinstance(asked, RefundRequested)
+    assert (asked.amount.amount, asked.asked_by) == (10000, "lin")
     with pytest.raises(Conflict, match="19900"):
         lifecycle.refund(after, "r2", 19901, "more")
 
