@@ -1,9 +1,10 @@
-"""A system that was let in has over HTTP the rights it has over AMQP, and loses them as soon."""
+"""A system that was let in has over HTTP the rights it has over AMQP, loses them as soon, and is refused everything else."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,60 +16,108 @@ from tests.journeys.shop import Shop
 
 SOURCE = "/shops/jd-7"
 
-Administrator = Callable[..., Awaitable[str]]
+Administrator = Callable[..., str]
 
 
-@pytest.fixture
-def administrator(running: Path, monkeypatch: pytest.MonkeyPatch) -> Administrator:
+@pytest.fixture(scope="module")
+def administrator(running: Path) -> Iterator[Administrator]:
     """Who types `./orderbus systems …`."""
-    monkeypatch.setattr(systems, "_keys", lambda: running / "keys")
 
-    async def type_in(*arguments: str) -> str:
-        answer = await asyncio.to_thread(CliRunner().invoke, systems.app, arguments)
+    def type_in(*arguments: str) -> str:
+        answer = CliRunner().invoke(systems.app, arguments)
         assert answer.exit_code == 0, answer.output
         return answer.stdout.strip()
 
-    return type_in
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(systems, "_keys", lambda: running / "keys")
+        yield type_in
 
 
-async def says(shop: Shop, token: str, type: str, order_id: str) -> int:
-    """What orders answers to whoever publishes this with the token."""
-    data = a_paid_order(order_id=order_id).model_dump(mode="json", exclude_none=True)
-    event = {"specversion": "1.0", "id": order_id, "source": SOURCE, "type": type, "data": data}
-    headers = {"authorization": f"Bearer {token}", "content-type": "application/cloudevents+json"}
-    answer = await shop.client.post(f"{shop.url('orders')}/api/events", content=json.dumps(event), headers=headers)
+@pytest.fixture(scope="module")
+def token(administrator: Administrator) -> Iterator[str]:
+    """A shop's, which may publish order.paid."""
+    administrator("add", "jd-8", "--source", "/shops/jd-8", "--publishes", "order.paid")
+    yield administrator("token", "jd-8")
+    administrator("remove", "jd-8")
+
+
+async def ask(method: str, url: str, token: str, **more: Any) -> int:
+    """The status that whoever has the token gets; once its key is read, which takes seconds."""
+    async with httpx.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {token}"}, timeout=30) as client:
+        async with asyncio.timeout(10):
+            while (answer := await client.request(method, url, **more)).status_code == 401:
+                pass
     return answer.status_code
 
 
+def event(source: str, type: str, order_id: str) -> dict[str, Any]:
+    data = a_paid_order(order_id=order_id).model_dump(mode="json", exclude_none=True)
+    told = {"specversion": "1.0", "id": order_id, "source": source, "type": type, "data": data}
+    return {"content": json.dumps(told), "headers": {"content-type": "application/cloudevents+json"}}
+
+
+SERVICES = ("orders", "inventory", "payments", "logistics")
+MINE = "/shops/jd-8"
+DECISION = {"json": {"all": True, "why": "because", "dry_run": True}}
+NEW = {"json": {"sku": "NONE", "name": "x", "price": 1, "currency": "CNY"}}
+Deed = tuple[int, str, str, str, dict[str, Any]]
+NOT_FOR_A_SHOP: dict[str, Deed] = {
+    "speak as another shop": (403, "POST", "orders", "events", event("/shops/other", "order.paid", "T-never")),
+    "speak as one of our services": (403, "POST", "orders", "events", event("/orderbus/orders", "order.paid", "T-never")),
+    "publish a type that it was not given": (403, "POST", "orders", "events", event(MINE, "order.submitted", "T-never")),
+    "publish a type that only we say": (422, "POST", "orders", "events", event(MINE, "order.completed", "T-never")),
+    "read another's order": (404, "GET", "orders", "orders/{theirs}", {}),
+    "read its timeline": (404, "GET", "orders", "orders/{theirs}/timeline", {}),
+    "read payments": (403, "GET", "payments", "payments?order_id={theirs}", {}),
+    "read parcels": (403, "GET", "logistics", "shipments?order_id={theirs}", {}),
+    "cancel another's order": (404, "POST", "orders", "orders/{theirs}/cancel", {}),
+    "pass a held order": (403, "POST", "orders", "orders/{theirs}/release", {}),
+    "give money back": (403, "POST", "orders", "orders/{theirs}/refunds", {}),
+    "put a product on sale": (403, "POST", "inventory", "products", NEW),
+    "change a price": (403, "PATCH", "inventory", "products/1", {"json": {"price": 1}}),
+    "take a product off sale": (403, "DELETE", "inventory", "products/1", {}),
+    "correct stock": (403, "POST", "inventory", "stock/adjustments", {"json": {"sku": "NONE", "quantity": 1, "reason": "x"}}),
+    **{f"read the dead letters of {name}": (403, "GET", name, "dead-letters", {}) for name in SERVICES},
+    **{f"replay the dead letters of {name}": (403, "POST", name, "dead-letters/replay", DECISION) for name in SERVICES},
+    **{f"discard the dead letters of {name}": (403, "POST", name, "dead-letters/discard", DECISION) for name in SERVICES},
+}
+
+
+@pytest.mark.parametrize("deed", NOT_FOR_A_SHOP.values(), ids=NOT_FOR_A_SHOP)
+async def test_a_shop_cannot_over_http(deed: Deed, shop: Shop, token: str, sku: str) -> None:
+    expected, method, service, path, more = deed
+    if "{theirs}" in path:
+        await shop.sell(sku)
+        path = path.format(theirs=await shop.order(sku))
+
+    assert await ask(method, f"{shop.url(service)}/api/{path}", token, **more) == expected
+
+
 async def until_it_opens_nothing(shop: Shop, token: str) -> None:
-    for service in ("orders", "payments", "logistics", "inventory"):
-        path = f"{shop.url(service)}/api/dead-letters"
-        while (await ask(path, token)) != 401:
-            pass
-
-
-async def ask(path: str, token: str) -> int:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        return (await client.get(path, headers={"authorization": f"Bearer {token}"})).status_code
+    async with httpx.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {token}"}) as client:
+        for service in SERVICES:
+            while (await client.get(f"{shop.url(service)}/api/dead-letters")).status_code != 401:
+                pass
 
 
 async def test_a_system_says_over_http_what_it_may_say_over_amqp_until_that_changes_or_it_is_removed(
     shop: Shop, administrator: Administrator, order_id: str
 ) -> None:
-    await administrator("add", "jd-7", "--source", SOURCE, "--publishes", "order.paid")
-    token = await administrator("token", "jd-7")
-    while (answer := await says(shop, token, "order.paid", order_id)) == 401:  # its key is read within seconds
-        pass
-    assert answer == 202
-    assert await says(shop, token, "order.submitted", order_id) == 403
+    async def at_the_desk(*arguments: str) -> str:
+        return await asyncio.to_thread(administrator, *arguments)
 
-    assert "open nothing any more" in await administrator("add", "jd-7", "--source", SOURCE, "--publishes", "order.submitted")
+    url = f"{shop.url('orders')}/api/events"
+    await at_the_desk("add", "jd-7", "--source", SOURCE, "--publishes", "order.paid")
+    token = await at_the_desk("token", "jd-7")
+    assert await ask("POST", url, token, **event(SOURCE, "order.paid", order_id)) == 202
+    assert await ask("POST", url, token, **event(SOURCE, "order.submitted", order_id)) == 403
+
+    told = await at_the_desk("add", "jd-7", "--source", SOURCE, "--publishes", "order.submitted")
+    assert "open nothing any more" in told
     await until_it_opens_nothing(shop, token)
-    other = await administrator("token", "jd-7")
-    while (answer := await says(shop, other, "order.submitted", order_id)) == 401:
-        pass
-    assert answer == 202
-    assert await says(shop, other, "order.paid", order_id) == 403
+    other = await at_the_desk("token", "jd-7")
+    assert await ask("POST", url, other, **event(SOURCE, "order.submitted", order_id)) == 202
+    assert await ask("POST", url, other, **event(SOURCE, "order.paid", order_id)) == 403
 
-    assert "is shut out, over HTTP too" in await administrator("remove", "jd-7")
+    assert "is shut out, over HTTP too" in await at_the_desk("remove", "jd-7")
     await until_it_opens_nothing(shop, other)
