@@ -43,8 +43,8 @@ class Subscriptions(dict[str, Subscription]):
     def only_noted(self, *event_classes: type[Event]) -> None:
         """Heard for the timeline's sake; nothing follows from them here."""
         for event_class in event_classes:
-            self(event_class)(_note)
+            self(event_class)(noted)
 
 
-async def _note(events: list[Event], tx: Tx) -> None:
+async def noted(events: list[Event], tx: Tx) -> None:
     """The journal keeps what a service hears; there is nothing else to do."""

@@ -1,6 +1,7 @@
 """python -m tests.simulation --seconds 60 --seed N: as many histories as fit into the time, on every processor."""
 
 import argparse
+import gc
 import os
 import random
 import sys
@@ -28,24 +29,32 @@ class Played:
 
     histories: int = 0
     orders: int = 0
+    events: int = 0
+    deliveries: int = 0
     steps: int = 0
+    cpu: float = 0
     failed: list[Outcome] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         """One more history."""
         self.histories += 1
         self.orders += outcome.orders
+        self.events += outcome.events
+        self.deliveries += outcome.deliveries
         self.steps += outcome.steps
         self.failed += [outcome] if outcome.broken else []
 
 
 def play_share(share: Share) -> Played:
     """One process's part."""
-    played, began = Played(), time.monotonic()
+    gc.freeze()  # what is imported stays, and one history holds little: what is collected is seldom worth a look
+    gc.set_threshold(100_000)
+    played, began, cpu = Played(), time.monotonic(), time.process_time()
     for outcome in play_all(share.seeds):
         played.add(outcome)
         if time.monotonic() - began > share.seconds or len(played.failed) >= share.failures:
             break
+    played.cpu = time.process_time() - cpu
     return played
 
 
@@ -76,10 +85,13 @@ def main() -> int:
     failed = sorted((outcome for part in parts for outcome in part.failed), key=lambda outcome: outcome.seed)
     for outcome in failed[: told.failures]:
         print(f"\n{outcome}")
-    histories, orders, steps = (sum(getattr(part, each) for part in parts) for each in ("histories", "orders", "steps"))
+    histories = sum(part.histories for part in parts)
+    held = ("orders", "events", "deliveries", "steps")
+    each = {what: sum(getattr(part, what) for part in parts) / max(histories, 1) for what in held}
     print(
-        f"{histories} histories of {orders} orders in {steps} steps and {took:.1f} s, {histories / took:.0f} a second on "
-        f"{told.processes} processes; {len(failed) or 'none'} failed"
+        f"{histories} histories in {took:.1f} s, {histories / took:.0f} a second on {told.processes} processes "
+        f"({histories / sum(part.cpu for part in parts):.0f} a second of a processor); {len(failed) or 'none'} failed\n"
+        f"one holds {', '.join(f'{count:.1f} {what}' for what, count in each.items())}"
     )
     return 1 if failed else 0
 

@@ -4,7 +4,6 @@ that happen wholly or not at all, dead letters that are tried again at known tim
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from random import Random
 from typing import Any, TypeVar
 
 from services.inventory.handlers import on as inventory_hears
@@ -12,6 +11,8 @@ from services.logistics.handlers import on as logistics_hears
 from services.orders.handlers import on as orders_hears
 from services.payments.handlers import on as payments_hears
 from shared.events import EVENTS, OURS, Envelope, Event, received
+from shared.subscriptions import noted
+from tests.simulation.chance import Chance
 from tests.simulation.memory.inventory import InventoryTables
 from tests.simulation.memory.logistics import LogisticsTables
 from tests.simulation.memory.orders import OrdersTables
@@ -36,8 +37,10 @@ Queue = tuple[str, str]
 HEARS = {"orders": orders_hears, "inventory": inventory_hears, "payments": payments_hears, "logistics": logistics_hears}
 """What each service listens to."""
 
-LISTENERS = {type: [(service, on[type]) for service, on in HEARS.items() if type in on] for type in EVENTS}
-"""Who listens to an event type."""
+LISTENERS = {
+    type: [(service, on[type]) for service, on in HEARS.items() if type in on and on[type].handle is not noted] for type in EVENTS
+}
+"""Who does something on an event type."""
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -73,7 +76,7 @@ class Letter:
 class Bus:
     """Delivers what is announced, in any sequence that `random` draws."""
 
-    def __init__(self, random: Random, note: Callable[..., None]) -> None:
+    def __init__(self, random: Chance, note: Callable[..., None]) -> None:
         self.random = random
         self.note = note
         self.now = START
@@ -87,6 +90,7 @@ class Bus:
         self.letters: list[Letter] = []
         self.buried: list[Letter] = []
         self.said: list[Event] = []
+        self.delivered = 0
         self.troubled = True
         self.forgetful = random.random() < 0.1  # inboxes forget what is weeks old: a repeat is then handled anew
 
@@ -149,16 +153,13 @@ class Bus:
         random = self.random
         which = random.choice(list(self.queues))
         waiting = self.queues[which]
-        taken = random.sample(range(len(waiting)), min(len(waiting), random.choice((1, 1, 2, 3, 8))))
-        batch = [waiting[index] for index in taken]
-        left = [event for index, event in enumerate(waiting) if index not in taken]
+        batch = [random.take(waiting) for _ in range(min(len(waiting), random.choice((1, 1, 2, 3, 8))))]
         if self.strikes(0.1):
             self.note("%s dies before it has acknowledged %s", which[0], which[1])
-            left += batch
-        if left:
-            self.queues[which] = left
-        else:
+            waiting += batch
+        if not waiting:
             del self.queues[which]
+        self.delivered += len(batch)
         self._handle(which[0], batch)
 
     def retry(self) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
-from random import Random
 from typing import Any, TypeVar, cast
 
 from services.inventory import jobs as inventory_jobs
@@ -27,6 +26,7 @@ from shared.events import Event
 from shared.intents import Job
 from shared.money import Money
 from tests.simulation.bus import Bus, finish
+from tests.simulation.chance import Chance
 from tests.simulation.memory.tables import MemoryTx
 from tests.simulation.partners import Carrier, Provider, Texts
 from tests.simulation.people import PRICES, People
@@ -78,7 +78,7 @@ class History:
 
     def __init__(self, seed: int, trace: list[str] | None = None) -> None:
         self.seed = seed
-        self.random = Random(seed)
+        self.random = Chance(seed)
         self.trace = trace
         self.bus = bus = Bus(self.random, self._note if trace is not None else lambda *_: None)
         fates: tuple[str, ...] = ("takes", "takes", "takes", "takes", "declines", "holds", "holds", "decides later", "fails")
@@ -152,7 +152,7 @@ class History:
         if not self.in_hand:
             return False
         while self.in_hand:
-            one = self.in_hand.pop(self.random.randrange(len(self.in_hand)))
+            one = self.random.take(self.in_hand)
             if self.bus.strikes(0.05):
                 self.bus.note("%s dies while it asks (%s)", one.service, one.job.name)
             elif not one.answers:

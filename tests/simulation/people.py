@@ -84,7 +84,7 @@ class People:
         """The next order arrives, sometimes told twice."""
         if not self.to_come:
             return False
-        event, source = self.to_come.pop(self.bus.random.randrange(len(self.to_come)))
+        event, source = self.bus.random.take(self.to_come)
         self.bus.hear(event, source, self.bus.now)
         if self.bus.strikes(0.1):
             self.bus.hear(event, source, self.bus.now)

@@ -14,6 +14,8 @@ class Outcome:
 
     seed: int
     orders: int
+    events: int
+    deliveries: int
     steps: int
     broken: tuple[str, ...]
     trace: tuple[str, ...] = ()
@@ -41,4 +43,5 @@ def play_all(seeds: Iterable[int], *, traced: bool = False) -> Iterator[Outcome]
             if found and not traced:
                 history = History(seed, trace)
                 history.play(stage)
-            yield Outcome(seed, len(history.bus.orders.orders), history.steps, tuple(found), tuple(trace))
+            bus = history.bus
+            yield Outcome(seed, len(bus.orders.orders), len(bus.said), bus.delivered, history.steps, tuple(found), tuple(trace))

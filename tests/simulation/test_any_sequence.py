@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
-from random import Random
 from uuid import UUID
 
 import pytest
@@ -21,6 +20,7 @@ from shared.events.stock import StockDeducted, StockReleased, StockReserved
 from shared.money import Money
 from tests.builders import a_customer, a_paid_order, a_placed_order, an_address
 from tests.simulation.bus import START, Bus
+from tests.simulation.chance import Chance
 from tests.simulation.history import History
 from tests.simulation.people import PRICES
 from tests.simulation.plugged import Stage, plugged
@@ -119,7 +119,7 @@ class Told(Bus):
 
     def __init__(self, service: str, stage: Stage) -> None:
         stage.partners = History(0)  # whom jobs would ask, and none runs
-        super().__init__(Random(0), lambda *_: None)
+        super().__init__(Chance(0), lambda *_: None)
         self.service, self.troubled, self.forgetful = service, False, True
         self.orders.prices |= {sku: Money(amount=price, currency="CNY") for sku, price in PRICES.items()}
         self.inventory.shelves["A", "main"] = Shelf("main", 9, 0)

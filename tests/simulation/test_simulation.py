@@ -1,6 +1,9 @@
 """Random histories of the four services keep what the audit promises; and the simulation can be trusted with that."""
 
 import inspect
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -29,6 +32,17 @@ def test_whatever_happens_every_history_ends_as_the_audit_promises(first: int) -
 def test_a_seed_reproduces_its_history_to_the_letter() -> None:
     for seed in range(8):
         assert play(seed, traced=True) == play(seed, traced=True)
+
+
+PLAY = "from tests.simulation.playing import *; print([play(seed, traced=True) for seed in range(40)])"
+
+
+def test_a_seed_is_the_same_history_in_every_process_whatever_its_hashes() -> None:
+    here = repr([play(seed, traced=True) for seed in range(40)])
+
+    for hashes in ("0", "1", "2"):
+        told = subprocess.run([sys.executable, "-c", PLAY], env=os.environ | {"PYTHONHASHSEED": hashes}, stdout=subprocess.PIPE)
+        assert told.stdout.decode().strip() == here
 
 
 def test_histories_do_not_depend_on_what_was_played_before() -> None:
