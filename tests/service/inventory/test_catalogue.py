@@ -112,6 +112,30 @@ async def test_a_keyword_finds_names_skus_categories_and_tags_whatever_their_cas
     assert await found(inventory, word, page=3, page_size=3) == []
 
 
+async def test_a_keyword_may_be_one_character_or_several_of_any_language(inventory: Client) -> None:
+    word = uuid4().hex
+    await created(inventory, "C1", name=f"降噪无线耳机 {word}")
+    await created(inventory, "C2", name=f"耳机线 {word}")
+    await created(inventory, "C3", name=f"音箱 {word}", category="无线")
+
+    assert [
+        set(await found(inventory, keyword)) & {"C1", "C2", "C3"} for keyword in ("无线耳机", "耳机", "无线", "箱", "线耳")
+    ] == [
+        {"C1"},
+        {"C1", "C2"},
+        {"C1", "C3"},
+        {"C3"},
+        {"C1"},
+    ]
+
+
+async def test_a_keyword_is_not_found_across_name_and_sku(inventory: Client) -> None:
+    word = uuid4().hex
+    await created(inventory, f"B{word}", name=f"{word}A")
+
+    assert await found(inventory, f"AB{word}") == []
+
+
 @pytest.mark.parametrize("sign", ["%", "_", "\\"])
 async def test_a_sign_in_a_keyword_stands_for_itself(inventory: Client, sign: str) -> None:
     word, sku = uuid4().hex, uuid4().hex
