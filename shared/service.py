@@ -104,7 +104,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
         app.state.authenticator = Authenticator(settings)
         app.state.limiter = await stack.enter_async_context(limits.limiter(settings))
         stack.push_async_callback(partners.close)
-        await stack.enter_async_context(_background([relay.run()]))
+        await stack.enter_async_context(_background([relay.run(), relay.tidy()]))
         await stack.enter_async_context(
             _background(
                 [
