@@ -85,7 +85,7 @@ def remove(name: Name) -> None:
     system = _at_the_broker(lambda broker: systems.find(broker, name))
     keys.end_tokens(_keys(), system.name)  # first: cut short after this, the system is still listed and can be removed again
     gone = _at_the_broker(lambda broker: systems.remove(broker, system.name))
-    print(f"{gone.name} is shut out, over HTTP too; {gone.waiting} messages it had not read are gone")
+    print(f"{gone.name} is shut out, with the tokens made for it here; {gone.waiting} messages it had not read are gone")
 
 
 @app.command()

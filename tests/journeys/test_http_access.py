@@ -119,5 +119,5 @@ async def test_a_system_says_over_http_what_it_may_say_over_amqp_until_that_chan
     assert await ask("POST", url, other, **event(SOURCE, "order.submitted", order_id)) == 202
     assert await ask("POST", url, other, **event(SOURCE, "order.paid", order_id)) == 403
 
-    assert "is shut out, over HTTP too" in await at_the_desk("remove", "jd-7")
+    assert "is shut out, with the tokens" in await at_the_desk("remove", "jd-7")
     await until_it_opens_nothing(shop, other)
