@@ -228,6 +228,7 @@ def _envelope(item: Any) -> Envelope:
         correlation_id=_optional(item, "correlationid"),
         causation_id=_optional(item, "causationid"),
         traceparent=_optional(item, "traceparent"),
+        is_dated=item.get("time") is not None,
     )
 
 

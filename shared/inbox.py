@@ -19,6 +19,7 @@ import structlog
 from shared import dead_letters, metrics, telemetry
 from shared.database import Database, Tx, is_infrastructure
 from shared.events import Envelope, Event
+from shared.retention import slot_of
 from shared.subscriptions import Handle
 
 log = structlog.get_logger()
@@ -90,10 +91,12 @@ async def handle_once(database: Database, handler: Handle[Any], events: Sequence
 
 async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:
     by_key = {key_of(event.envelope): event for event in events}
+    # in the order of the keys: two replicas with the same events wait for each other instead of deadlocking
+    keys = sorted(by_key)
     rows = await tx.fetch(
-        # in the order of the keys: two replicas with the same events wait for each other instead of deadlocking
-        "INSERT INTO inbox (key) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING key",
-        sorted(by_key),
+        "INSERT INTO inbox (key, slot) SELECT * FROM unnest($1::uuid[], $2::smallint[]) ON CONFLICT DO NOTHING RETURNING key",
+        keys,
+        [slot_of(by_key[key].envelope, tx.now) for key in keys],
     )
     return list(by_key.values()) if len(rows) == len(by_key) else [by_key[row["key"]] for row in rows]
 

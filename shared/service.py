@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from shared import asyncapi, database, dead_letters, inbox, limits, measuring, partners, telemetry
+from shared import asyncapi, database, dead_letters, inbox, limits, measuring, partners, retention, telemetry
 from shared.auth import Authenticator
 from shared.bus import Consumer, Publisher
 from shared.database import Database, Journal, Pool
@@ -112,6 +112,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
                     *(worker.run() for worker in workers.values()),
                     repeat(relay.sweep, timedelta(seconds=1), "sweep"),
                     repeat(lambda: _retry_dead_letters(service, db), timedelta(seconds=1), "retry_dead_letters"),
+                    repeat(lambda: retention.forget(pool, settings, telemetry.now().date()), timedelta(hours=1), "forget"),
                     repeat(lambda: _measure(service, pool), timedelta(seconds=5), "measure"),
                 ]
             )

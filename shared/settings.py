@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     pool_size: int = Field(8, ge=2, description="Connections to Postgres per process.")
     prefetch: int = Field(100, ge=1, description="Messages in hand per queue and process; a message may hold many events.")
     batch_events: int = Field(500, ge=1, description="At most so many events are handled in one transaction.")
+    inbox_days: int = Field(
+        30, ge=2, le=37, description="Days for which an event that comes again is known to have been handled."
+    )
+    idempotency_days: int = Field(7, ge=1, description="Days for which a repeated Idempotency-Key gets the first answer again.")
     command_timeout: float = Field(30, gt=0, description="Seconds a statement may take before it is given up.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     otlp_endpoint: str | None = Field(None, description="Base URL of an OTLP/HTTP collector; without one no spans are made.")

@@ -27,6 +27,8 @@ class Envelope:
     correlation_id: str | None = None
     causation_id: str | None = None
     traceparent: str | None = None
+    is_dated: bool = True
+    """False when the event said no time, and `time` is that of reading."""
 
     @property
     def is_ours(self) -> bool:

@@ -1,0 +1,45 @@
+"""How long a service remembers what it has heard and answered. After that a repeat is taken for something new."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import structlog
+
+from shared.database import Pool
+from shared.events import Envelope
+from shared.settings import Settings
+
+log = structlog.get_logger()
+
+RING = 40
+"""Slots of the inbox, one a day; shared/migrations/0004_inbox_by_day.sql makes them."""
+
+UNDATED = -1
+"""The slot of an event whose time is too far from now for the ring."""
+
+OLDEST, NEWEST = timedelta(days=RING - 3), timedelta(days=1)
+
+AT_ONCE = 5_000
+"""Keys forgotten in one statement: locks are short."""
+
+
+def slot_of(envelope: Envelope, now: datetime) -> int:
+    """Where the inbox keeps an event: the same for the same event, however often and whenever it comes."""
+    is_believed = envelope.is_dated and now - OLDEST <= envelope.time <= now + NEWEST
+    return envelope.time.toordinal() % RING if is_believed else UNDATED
+
+
+async def forget(pool: Pool, settings: Settings, today: date) -> int:
+    """Drop what is older than the settings say; not 0 while there may be more."""
+    emptied = await pool.fetchval("SELECT forget_inbox($1)", today - timedelta(days=settings.inbox_days))
+    dropped = await pool.fetch(
+        """
+        DELETE FROM idempotency_key WHERE (owner, key) IN (
+            SELECT owner, key FROM idempotency_key WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
+        RETURNING 1
+        """,
+        datetime.combine(today, time.min, UTC) - timedelta(days=settings.idempotency_days),
+        AT_ONCE,
+    )
+    if emptied or dropped:
+        log.info("forgotten", inbox_days=emptied, idempotency_keys=len(dropped))
+    return len(dropped)
