@@ -110,7 +110,11 @@ class Shoppers:
                 exchange = reached.channel.default_exchange if to_queue else reached  # type: ignore[attr-defined]
                 await exchange.publish(message, routing_key, timeout=10)
                 return
-            except Exception:  # whatever it was: without a confirm nothing is known, and the same is sent again
+            except (Exception, asyncio.CancelledError):
+                # whatever it was: without a confirm nothing is known, and the same is sent again. A connection that is lost
+                # cancels what waits on it; only our own end is one for a shopper
+                if _is_to_end():
+                    raise
                 await self._disconnect(reached)
                 await asyncio.sleep(0.2)
 
@@ -168,5 +172,11 @@ class Shoppers:
             if connection is not None:
                 try:
                     await asyncio.wait_for(connection.close(), 1)
-                except Exception:  # it is gone anyhow
-                    return
+                except (Exception, asyncio.CancelledError):  # it is gone anyhow
+                    if _is_to_end():
+                        raise
+
+
+def _is_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
