@@ -116,7 +116,8 @@ async def cancel_order(order_id: OrderId, caller: Caller, tx: Tx, why: Cancel | 
 
 @router.post("/{order_id}/release", dependencies=[scope("orders:release")])
 async def release_order(order_id: OrderId, caller: Caller, tx: Tx) -> OrderView:
-    """Send a held order on its way again; whoever had stopped it tries once more. 409 when it is not held.
+    """Send a held order on its way again; whoever had stopped it tries once more. Of a cancelled order whose parcel had
+    left all the same, it says that somebody has seen to it. 409 when it is not held, or only its refund was refused.
 
     For who has looked at it: a shop that places orders cannot also pass them (scope orders:release)."""
     order = await _lock(tx, order_id, caller)
@@ -125,7 +126,9 @@ async def release_order(order_id: OrderId, caller: Caller, tx: Tx) -> OrderView:
 
 @router.post("/{order_id}/refunds", status_code=201, dependencies=[scope("orders:refund")])
 async def refund_order(order_id: OrderId, caller: Caller, tx: Tx, ask: AskRefund | None = None) -> RefundView:
-    """Give back a part of what was paid, or all that is left (scope orders:refund). 409 when there is not so much."""
+    """Give back a part of what was paid, or all that is left (scope orders:refund). 409 when there is not so much.
+
+    Of a cancelled order, what was refused is asked for again; until it went, the order is held."""
     order = await _lock(tx, order_id, caller)
     refund_id, asked = str(uuid_utils.compat.uuid7()), ask or AskRefund()
     after = lifecycle.refund(order, refund_id, asked.amount, asked.reason, caller.subject)

@@ -90,6 +90,7 @@ for fact in (
     RefundFailed,
     ShipmentCreated,
     ShipmentFailed,
+    ShipmentInTransit,
     ShipmentDelivered,
     TrackingPushed,
 ):
@@ -98,7 +99,7 @@ for fact in (
 # a shop that took the money itself says so when it has given it back
 on(PaymentRefunded)(learn_facts)
 
-on.only_noted(StockDeducted, StockReleased, ShipmentInTransit, ShipmentCancelled)
+on.only_noted(StockDeducted, StockReleased, ShipmentCancelled)
 
 
 @on(ProductCreated, ours=True)

@@ -2,7 +2,8 @@
 
 from functools import singledispatch
 
-from services.orders.lifecycle import Hold, Order, Parcel, Refund, settle
+from services.orders.facts import Claim, Hold, Parcel, Refund
+from services.orders.lifecycle import Order, settle
 from shared.events import Event
 from shared.events.fields import PaymentReceipt
 from shared.events.payments import (
@@ -14,7 +15,7 @@ from shared.events.payments import (
     PaymentVoided,
     RefundFailed,
 )
-from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentFailed, TrackingPushed
+from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentFailed, ShipmentInTransit, TrackingPushed
 from shared.events.stock import StockRejected, StockReserved
 
 GIVEN_BACK_UNASKED = Refund(amount=0, reason="refunded")
@@ -79,19 +80,29 @@ def _(fact: PaymentVoided, order: Order) -> Order:
 
 @_add.register
 def _(fact: PaymentRefunded, order: Order) -> Order:
-    collected_by = order.placed.collected_by if order.placed else None
-    if not fact.envelope.is_ours and fact.envelope.source != collected_by:
-        raise NotTheirsToSay(f"{fact.envelope.source} cannot refund an order whose money went to {collected_by or 'us'}")
+    if not fact.envelope.is_ours:
+        return _claimed(order, fact)
     asked = order.refunds.get(fact.refund_id, GIVEN_BACK_UNASKED)
     sent = asked.model_copy(update={"reference": fact.reference, "amount": asked.amount or fact.amount.amount})
     return order.but(refunds={**order.refunds, fact.refund_id: sent})
+
+
+def _claimed(order: Order, fact: PaymentRefunded) -> Order:
+    """Of an order that is not known yet anybody may say it: who took the money is judged when it is placed."""
+    source, collected_by = fact.envelope.source, order.placed.collected_by if order.placed else None
+    if order.placed and source != collected_by:
+        raise NotTheirsToSay(f"{source} cannot refund an order whose money went to {collected_by or 'us'}")
+    if any((claim.source, claim.refund_id) == (source, fact.refund_id) for claim in order.claims):
+        return order
+    claim = Claim(source=source, refund_id=fact.refund_id, amount=fact.amount, reference=fact.reference, at=fact.envelope.time)
+    return order.but(claims=tuple(sorted((*order.claims, claim), key=lambda each: (each.refund_id, each.source))))
 
 
 @_add.register
 def _(fact: RefundFailed, order: Order) -> Order:
     asked = order.refunds.get(fact.refund_id, GIVEN_BACK_UNASKED)
     failed = asked.model_copy(update={"failure": fact.reason})
-    return _held(order.but(refunds={**order.refunds, fact.refund_id: failed}), fact, f"refund refused: {fact.reason}")
+    return _held(order.but(refunds={**order.refunds, fact.refund_id: failed}), fact, failed.refusal)
 
 
 @_add.register
@@ -102,6 +113,11 @@ def _(fact: ShipmentCreated, order: Order) -> Order:
 @_add.register
 def _(fact: TrackingPushed, order: Order) -> Order:
     return order.but(pushed_at=fact.envelope.time)
+
+
+@_add.register
+def _(fact: ShipmentInTransit, order: Order) -> Order:
+    return order.but(in_transit_at=fact.at)
 
 
 @_add.register

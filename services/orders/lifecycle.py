@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from services.orders.facts import Cancellation, Claim, Fact, Hold, Parcel, Refund
 from shared.events import Event
 from shared.events.fields import PaymentReceipt
 from shared.events.orders import (
@@ -22,7 +23,10 @@ from shared.events.orders import (
 from shared.money import Money
 from shared.problems import Conflict
 
-ABANDONED = "payment_timeout"
+GIVEN_BACK_FIRST = "refunded"
+"""Why an order is called off whose shop gave all of the money back before there was a parcel."""
+
+ASTRAY = "its parcel had left before it was cancelled: stop it on its way, or get it back"
 
 
 class Status(StrEnum):
@@ -36,49 +40,6 @@ class Status(StrEnum):
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     REFUNDED = "refunded"
-
-
-class Fact(BaseModel):
-    """A part of what is known of an order."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class Hold(Fact):
-    """Why a person must look, and since when by the clock of who said so."""
-
-    reason: str
-    at: datetime
-
-
-class Cancellation(Fact):
-    """A person called the order off."""
-
-    reason: str
-    at: datetime
-
-
-class Parcel(Fact):
-    """The parcel that was made for the order."""
-
-    shipment_id: str
-    carrier: str
-    waybill: str
-
-
-class Refund(Fact):
-    """Money owed back, and whether it went."""
-
-    amount: int
-    reason: str
-    reference: str | None = None
-    failure: str | None = None
-    asked_by: str | None = None
-
-    @property
-    def is_owed(self) -> bool:
-        """It is still to be sent: what a shop gave back by its own decision is not asked for again."""
-        return self.reference is None and self.failure is None
 
 
 class Order(Fact):
@@ -101,9 +62,13 @@ class Order(Fact):
     payment_voided: str | None = None
     parcel: Parcel | None = None
     pushed_at: datetime | None = None
+    in_transit_at: datetime | None = None
     delivered_at: datetime | None = None
     completed_at: datetime | None = None
     cancelled: Cancellation | None = None
+    given_back_first: bool = False
+    stray_seen: bool = False
+    claims: tuple[Claim, ...] = ()
     refunds: dict[str, Refund] = Field(default_factory=dict)  # a literal would be copied deeply for every order
 
     def but(self, **facts: Any) -> Self:
@@ -120,7 +85,31 @@ class Order(Fact):
         """Why the order will not be fulfilled, or None. Before money moved, no stock or no payment ends an order."""
         if self.cancelled:
             return self.cancelled.reason
-        return self.stock_rejected or self.payment_failed or self.payment_voided
+        ended = self.stock_rejected or self.payment_failed or self.payment_voided
+        return ended or (GIVEN_BACK_FIRST if self.given_back_first else None)
+
+    @property
+    def has_parcel(self) -> bool:
+        """There is a parcel, whichever was heard of it first."""
+        return any((self.parcel, self.pushed_at, self.in_transit_at, self.delivered_at))
+
+    @property
+    def is_astray(self) -> bool:
+        """Its parcel is on its way although nobody wants it any more, and nobody has seen to that."""
+        return self.cancel_reason is not None and not self.stray_seen and bool(self.in_transit_at or self.delivered_at)
+
+    @property
+    def is_refund_refused(self) -> bool:
+        """Money that was to go back has not, and its shop does not say that it gave it back either."""
+        return any(refund.is_refused for refund in self.refunds.values()) and self.refunded < self.captured
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """What a person must see to. Calling an order off answers what had held it, and not what went wrong with that."""
+        if self.cancel_reason is None:
+            return tuple(hold.reason for hold in self.open_holds)
+        refused = [refund.refusal for refund in self.refunds.values() if refund.is_refused] if self.is_refund_refused else []
+        return (*refused, *([ASTRAY] if self.is_astray else []))
 
     @property
     def proceeds(self) -> bool:
@@ -154,7 +143,7 @@ class Order(Fact):
     def status(self) -> Status:
         """What the facts add up to; the furthest fact decides."""
         if self.cancel_reason is not None:
-            return Status.CANCELLED
+            return Status.HELD if self.waits_for else Status.CANCELLED
         if 0 < self.captured <= self.refunded:
             return Status.REFUNDED
         if self.completed_at is not None:
@@ -163,7 +152,7 @@ class Order(Fact):
             return Status.DELIVERED
         if self.open_holds:
             return Status.HELD
-        if self.parcel is not None:
+        if self.has_parcel:
             return Status.SHIPPED
         return Status.PAID if self.is_paid else Status.PLACED
 
@@ -199,35 +188,38 @@ def fill_in(known: Order, order: Order) -> Order:
 
 def cancel(order: Order, reason: str, now: datetime) -> Order:
     """A shopper may cancel until the parcel has left; cancelling twice is cancelling once."""
+    if order.cancel_reason:
+        return order
     match order.status:
         case Status.PLACED | Status.PAID:
             return settle(order.but(cancelled=Cancellation(reason=reason, at=now)))
-        case Status.HELD if order.parcel is None:
+        case Status.HELD if not order.has_parcel:
             return settle(order.but(cancelled=Cancellation(reason=reason, at=now)))
-        case Status.CANCELLED:
-            return order
         case status:
             raise Conflict(f"order {order.id} is {status}: it is too late to cancel; ask for a refund", order_status=status)
 
 
 def release(order: Order, by: str, now: datetime) -> Order:
-    """A person sends a held order on its way again."""
+    """A person sends a held order on its way again; or, if it is cancelled, has seen to its parcel that had left."""
     if order.status is not Status.HELD:
         raise Conflict(f"order {order.id} is {order.status}, not held: there is nothing to release", order_status=order.status)
-    return order.but(answered=order.holds, released_at=now, released_by=by)
+    if order.cancel_reason and not order.is_astray:
+        raise Conflict(f"order {order.id} is cancelled and its refund was refused: ask for it again", order_status=order.status)
+    return order.but(answered=order.holds, stray_seen=order.is_astray, released_at=now, released_by=by)
 
 
 def refund(order: Order, refund_id: str, amount: int | None, reason: str, by: str | None = None) -> Order:
-    """Give back a part, or without an amount all that is left. What has not left yet is cancelled instead."""
+    """Give back a part, or without an amount all that is left. What has not left yet is cancelled instead; of what is
+    cancelled, only what was refused is asked for again."""
     if refund_id in order.refunds:
         return order
     left = order.captured - order.refund_asked
     wanted = left if amount is None else amount
-    if order.cancel_reason:
+    if order.cancel_reason and not (order.is_refund_refused and left > 0):
         raise Conflict(f"order {order.id} is cancelled: what was paid is refunded already", order_status=order.status)
     if not 0 < wanted <= left:
         raise Conflict(f"order {order.id} can be refunded {left} minor units, not {wanted}", refundable=left)
-    if wanted == left and order.parcel is None:
+    if wanted == left and not order.has_parcel and not order.cancel_reason:
         raise Conflict(f"order {order.id} has not left: cancel it, and all of it is refunded", order_status=order.status)
     return order.but(refunds={**order.refunds, refund_id: Refund(amount=wanted, reason=reason, asked_by=by)})
 
@@ -238,7 +230,11 @@ def complete(order: Order, now: datetime) -> Order:
 
 
 def settle(order: Order) -> Order:
-    """A cancelled order owes back whatever was captured, also what is captured after."""
+    """What follows for the money. Once all of it went back before there was a parcel, there will be none; a cancelled
+    order owes back whatever was captured, also what is captured after."""
+    order = _count_claims(order)
+    if not order.cancel_reason and not order.has_parcel and 0 < order.captured <= order.refunded:
+        order = order.but(given_back_first=True)
     if order.cancel_reason is None:
         return order
     left = order.captured - order.refund_asked
@@ -246,6 +242,31 @@ def settle(order: Order) -> Order:
         return order
     owed = Refund(amount=left, reason="order_cancelled")
     return order.but(refunds={**order.refunds, f"{order.id}:cancel": owed})
+
+
+def _count_claims(order: Order) -> Order:
+    """The word of who took the money counts; anybody else's, heard before that was known, is shown to a person."""
+    placed = order.placed
+    for claim in order.claims if placed else ():
+        assert placed is not None
+        if claim.source == placed.collected_by:
+            order = _count(order, claim, placed.total.currency)
+        else:
+            reason = f"{claim.source} says that it gave back {claim.amount}, and it had not taken the money"
+            hold = Hold(reason=reason, at=claim.at)
+            order = order if hold in order.holds else order.but(holds=(*order.holds, hold))
+    return order
+
+
+def _count(order: Order, claim: Claim, currency: str) -> Order:
+    """More than there is does not count, nor another sum than was asked for: payments says what becomes of that."""
+    asked = order.refunds.get(claim.refund_id) or Refund(amount=0, reason="refunded")
+    sum_asked = asked.amount or claim.amount.amount
+    left = order.captured - order.refunded
+    if asked.reference or claim.amount != Money(amount=sum_asked, currency=currency) or not (asked.failure or sum_asked <= left):
+        return order
+    sent = asked.model_copy(update={"amount": sum_asked, "reference": claim.reference})
+    return order.but(refunds={**order.refunds, claim.refund_id: sent})
 
 
 def completes_at(order: Order, return_window: timedelta) -> datetime | None:
@@ -277,10 +298,13 @@ def follows(before: Order, after: Order) -> list[Event]:
     placed = after.placed
     if placed is None:
         return events
-    if after.proceeds and not before.proceeds and not after.cancel_reason:
+    # what a shop took is entered in the books, even if it had given it back before its order was heard of
+    if after.proceeds and not before.proceeds and (not after.cancel_reason or after.given_back_first):
         events.append(placed)
     if new := [hold.reason for hold in after.open_holds if hold not in before.holds or before.placed is None]:
         events.append(OrderHeld(order_id=after.id, reasons=tuple(new)))
+    if after.is_astray and not before.is_astray:
+        events.append(OrderHeld(order_id=after.id, reasons=(ASTRAY,)))
     if after.released_at != before.released_at:
         answers = tuple(dict.fromkeys(hold.at for hold in after.answered))
         events.append(OrderReleased(order_id=after.id, released_by=after.released_by or "", answers=answers))

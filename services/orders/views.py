@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from services.orders.lifecycle import Order, Parcel, Status
+from services.orders.facts import Parcel
+from services.orders.lifecycle import Order, Status
 from services.orders.store import order_from
 from shared.database import Reader
 from shared.events.fields import Address, Customer, Line
@@ -63,7 +64,7 @@ class OrderView(BaseModel):
             ship_to=placed.ship_to,
             channel=placed.payment.channel,
             payment_url=order.payment_url,
-            held_because=[hold.reason for hold in order.open_holds] if order.status is Status.HELD else [],
+            held_because=list(order.waits_for) if order.status is Status.HELD else [],
             cancelled_because=order.cancel_reason,
             shipment=order.parcel,
             tracking_pushed_at=order.pushed_at,

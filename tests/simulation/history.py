@@ -15,7 +15,6 @@ from services.logistics.carriers import Carrier as AnyCarrier
 from services.logistics.routing import CarrierName
 from services.logistics.shipping import Kind
 from services.orders import jobs as orders_jobs
-from services.orders.lifecycle import Status
 from services.payments import jobs as payments_jobs
 from services.payments import settling
 from services.payments import store as payments_store
@@ -82,8 +81,8 @@ class History:
         self.trace = trace
         self.bus = bus = Bus(self.random, self._note if trace is not None else lambda *_: None)
         fates: tuple[str, ...] = ("takes", "takes", "takes", "takes", "declines", "holds", "holds", "decides later", "fails")
-        if self.random.random() < 0.05:
-            fates = ("takes too little", "takes, keeps", "holds")
+        if a_bad_day := self.random.random() < 0.08:
+            fates = ("takes too little", "takes, keeps", "takes, keeps for now", "takes, keeps for now", "holds")
         self.card = Provider("card", bus, fates, self._is_approved)
         self.redirect = Provider("redirect", bus, ("pays", "pays", "pays", "fails", "leaves"), self._is_approved)
         self.dhl, self.fleet = Carrier(bus, self._is_called_off, is_ours=False), Carrier(bus, self._is_called_off, is_ours=True)
@@ -91,6 +90,7 @@ class History:
         self.carriers: dict[str, AnyCarrier] = {CarrierName.OWN_FLEET: self.fleet, CarrierName.DHL: self.dhl}
         self.texts = Texts(bus)
         self.people = People(bus, self._let_try_again)
+        self.people.bad_day = a_bad_day
         self.broken: set[str] = set()
         self.in_hand: list[InHand] = []
         self.steps = 0
@@ -111,6 +111,8 @@ class History:
 
     def _step(self) -> None:
         self.steps += 1
+        if self.people.regret():
+            return
         chance = self.random.random()
         if self.bus.queues and chance < 0.55:
             self.bus.deliver()
@@ -126,6 +128,8 @@ class History:
     def _go_on(self) -> bool:
         """Do something that is still to be done, by whoever it is; False when there is nothing any more."""
         self.steps += 1
+        if self.people.regret():
+            return True
         if self.bus.queues:
             self.bus.deliver()
             return True
@@ -249,7 +253,7 @@ class History:
 
     def _is_called_off(self, reference: str) -> bool:
         found = next((each for each in self.bus.logistics.shipments.values() if each.reference == reference), None)
-        return found is not None and self.bus.orders.orders[found.order_id].status is Status.CANCELLED
+        return found is not None and self.bus.orders.orders[found.order_id].cancel_reason is not None
 
     def _let_try_again(self, order_id: str) -> None:
         if shipment := self.bus.logistics.shipments.get(order_id):

@@ -29,6 +29,7 @@ class Charge:
     opened_at: datetime
     status: str = "open"
     sent_back: dict[str, int] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
 
     @property
     def taken(self) -> int:
@@ -75,7 +76,9 @@ class Provider:
         if refund.id not in charge.sent_back:
             if refund.amount.amount > charge.taken:
                 return refunds.Refused("charge_already_refunded")
-            if charge.fate == "takes, keeps":
+            if charge.fate == "takes, keeps for now" and not charge.refused:
+                charge.refused.add(refund.id)
+            if charge.fate == "takes, keeps" or refund.id in charge.refused:
                 return refunds.Refused("charge_disputed")
             charge.sent_back[refund.id] = refund.amount.amount
         self._may_be_lost("the way back")

@@ -75,10 +75,15 @@ class People:
         self.to_come = [(an_order(bus.random, f"T-{n}"), bus.random.choice(SHOPS)) for n in range(orders)]
         if bus.random.random() < 0.05:  # another shop uses the same id, or a shop says it once more
             self.to_come.append((an_order(bus.random, "T-0"), bus.random.choice(SHOPS)))
+        self.hasty = bus.random.random() < 0.1  # shops change their minds at once
+        self.bad_day = False  # and so do shoppers, while the provider keeps the money
+        self.decided: set[str] = set()
         self.releases: dict[str, int] = {}
         self.given_back: set[str] = set()
+        self.asked_again: Counter[str] = Counter()
         self.sold: list[tuple[OrderPaid, str]] = []
         self.sent_back: Counter[str] = Counter()
+        self.strangers: list[tuple[str, str]] = []
 
     def order(self) -> bool:
         """The next order arrives, sometimes told twice."""
@@ -88,8 +93,10 @@ class People:
         self.bus.hear(event, source, self.bus.now)
         if self.bus.strikes(0.1):
             self.bus.hear(event, source, self.bus.now)
-        if isinstance(event, OrderPaid) and event.total > 1 and self.bus.random.random() < 0.1:
+        if isinstance(event, OrderPaid) and event.total > 1 and (self.hasty or self.bus.random.random() < 0.1):
             self.sold.append((event, source))
+            if self.hasty:
+                self.give_back_unasked()
         return True
 
     def act(self) -> None:
@@ -105,12 +112,26 @@ class People:
             case "refund":
                 refund_id = f"R-{self.bus.draw()}"
                 amount = self.bus.random.choice((None, 1, 100, 29900))
-                self.decide(order_id, lambda order, now: lifecycle.refund(order, refund_id, amount, "scratched"))
+                order = self.bus.orders.orders.get(order_id)
+                if order and order.cancel_reason:
+                    self.ask_again(order)
+                else:
+                    self.decide(order_id, lambda order, now: lifecycle.refund(order, refund_id, amount, "scratched"))
             case "stock":
                 self.restock()
             case "shop":
                 self.give_back()
                 self.give_back_unasked()
+
+    def regret(self) -> bool:
+        """On a bad day every other shopper calls off what is just paid."""
+        undecided = [order.id for order in self.bus.orders.orders.values() if order.status is Status.PAID] if self.bad_day else []
+        for order_id in undecided:
+            if order_id not in self.decided:
+                self.decided.add(order_id)
+                if self.bus.random.random() < 0.5:
+                    return self.decide(order_id, lambda order, now: lifecycle.cancel(order, "regretted it", now))
+        return False
 
     def answer_holds(self) -> bool:
         """An operator releases what is held, but not for ever; what nobody can mend is called off."""
@@ -121,10 +142,25 @@ class People:
                     return True
                 if self.decide(order.id, lambda order, now: lifecycle.cancel(order, "no way", now)) or self.release(order.id):
                     return True
+                if self.ask_again(order):
+                    return True
             payment = self.bus.payments.payments.get(order.id)
             if order.placed and order.status is Status.PLACED and payment and payment.doubt and not payment.ending:
                 return self.decide(order.id, lambda order, now: lifecycle.cancel(order, "the provider does not know", now))
         return False
+
+    def ask_again(self, order: Order) -> bool:
+        """An operator has the refused money of a cancelled order asked for again, but not for ever. Its shop, if it has
+        not done yet what was refused, is told not to."""
+        refused = {id for id, refund in order.refunds.items() if refund.is_refused}
+        if self.asked_again[order.id] == 3 or refused & self.given_back:
+            return False
+        refund_id = f"R-{self.bus.draw()}"
+        done = self.decide(order.id, lambda order, now: lifecycle.refund(order, refund_id, None, "again"))
+        if done:
+            self.asked_again[order.id] += 1
+            self.given_back |= refused
+        return done
 
     def release(self, order_id: str) -> bool:
         """Send a held order on its way."""
@@ -167,11 +203,17 @@ class People:
             self.bus.note("they are promised to orders")
 
     def give_back_unasked(self) -> None:
-        """A shop that took the money gives a little of it back by its own decision, maybe before its order is known here."""
-        if self.sold:
-            order, shop = self.sold.pop()
-            money = Money(amount=1, currency="CNY")
-            told = PaymentRefunded(order_id=order.order_id, refund_id=f"S-{self.bus.draw()}", amount=money, reference="shop")
+        """A shop that took the money gives some or all of it back by its own decision, maybe before its order is known
+        here; or another says so, and never had it."""
+        if not self.sold:
+            return
+        order, shop = self.sold.pop()
+        money = Money(amount=self.bus.random.choice((1, order.total)), currency="CNY")
+        told = PaymentRefunded(order_id=order.order_id, refund_id=f"S-{self.bus.draw()}", amount=money, reference="shop")
+        if self.bus.random.random() < 0.3:
+            self.strangers.append((order.order_id, "/shops/c"))
+            self.bus.hear(told, "/shops/c", self.bus.now)
+        else:
             self.sent_back[order.order_id] += money.amount
             self.bus.hear(told, shop, self.bus.now)
 

@@ -41,7 +41,8 @@ def from_us(*events: Event) -> list[Event]:
 
 
 def told(event: Event, source: str) -> Event:
-    return received(event, Envelope(f"{event.type}/{event.subject}", source, event.type, event.subject, START))
+    which = getattr(event, "refund_id", event.subject)
+    return received(event, Envelope(f"{event.type}/{which}", source, event.type, event.subject, START))
 
 
 def facts_for_orders(id: str) -> list[Event]:
@@ -61,6 +62,16 @@ def facts_for_orders(id: str) -> list[Event]:
             PaymentFailed(order_id=id, payment_id="p", reason="generic_decline"),
             PaymentVoided(order_id=id, payment_id="p", reason="expired"),
         ),
+    ]
+
+
+def facts_for_orders_of_a_shop(id: str) -> list[Event]:
+    some = Money(amount=100, currency="CNY")
+    return [
+        told(a_paid_order(id, sku="A"), SHOP),
+        told(PaymentRefunded(order_id=id, refund_id=f"{id}:S-1", amount=some, reference="x"), SHOP),
+        told(PaymentRefunded(order_id=id, refund_id=f"{id}:S-2", amount=some, reference="x"), SHOP),
+        *from_us(StockReserved(order_id=id, allocations=()), ShipmentDelivered(order_id=id, shipment_id="s", at=START)),
     ]
 
 
@@ -107,6 +118,7 @@ def facts_for_logistics(id: str) -> list[Event]:
 
 STORIES = {
     "orders": facts_for_orders,
+    "orders, of a shop's": facts_for_orders_of_a_shop,
     "inventory": facts_for_inventory,
     "payments": facts_for_payments,
     "payments, of a shop's order": facts_for_payments_of_a_shops_order,

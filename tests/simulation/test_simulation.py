@@ -11,7 +11,8 @@ import pytest
 
 from services.inventory import reservation
 from services.logistics import shipping
-from services.orders import lifecycle
+from services.orders import learning, lifecycle
+from services.orders.lifecycle import Order
 from services.payments.charging import Payment
 from tests.simulation.playing import play, play_all
 from tests.simulation.plugged import STORES, stand_ins
@@ -105,5 +106,39 @@ def test_it_finds_a_failure_that_a_release_by_another_clock_hides(monkeypatch: p
         return after if after is shipment else replace(after, answered_failure_at=after.released_at)
 
     monkeypatch.setattr(shipping, "release", release)
+
+    assert finds_something()
+
+
+def test_it_finds_what_a_shop_gave_back_before_its_order_was_known_and_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_in = lifecycle.fill_in
+    monkeypatch.setattr(lifecycle, "fill_in", lambda known, order: fill_in(known.but(claims=()), order))
+
+    assert finds_something()
+
+
+def test_it_finds_money_that_counts_as_given_back_on_a_strangers_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = lifecycle._count_claims
+
+    def believe(order: Order) -> Order:
+        collected_by = order.placed.collected_by if order.placed else None
+        told = (claim.model_copy(update={"source": collected_by}) if collected_by else claim for claim in order.claims)
+        return count(order.but(claims=tuple(told)))
+
+    monkeypatch.setattr(lifecycle, "_count_claims", believe)
+
+    assert finds_something()
+
+
+def test_it_finds_an_order_that_goes_on_although_all_its_money_went_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle = lifecycle.settle
+    for module in (lifecycle, learning):
+        monkeypatch.setattr(module, "settle", lambda order: settle(order).but(given_back_first=False))
+
+    assert finds_something()
+
+
+def test_it_finds_a_refused_refund_that_nobody_can_ask_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Order, "is_refund_refused", property(lambda order: False))
 
     assert finds_something()

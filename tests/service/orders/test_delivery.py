@@ -51,7 +51,7 @@ async def test_what_failed_is_tried_again_and_succeeds_once_its_cause_is_gone(
     await sell(bus, orders, sku)
     early = PaymentRefunded(order_id=order_id, refund_id="r", amount=ONE_YUAN, reference="x")
 
-    await bus.publish(early, source="/shops/a")
+    await bus.publish(early, source="/orderbus/payments")  # of money that is not known to be there
     while not await letters(house, order_id):
         pass
     await bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/a")

@@ -1,7 +1,6 @@
 """An order is what its facts say."""
 
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from services.orders import lifecycle
 from services.orders.learning import NotTheirsToSay, learn
 from services.orders.lifecycle import Order, Status
-from shared.events import Envelope, Event, received
+from shared.events import Event
 from shared.events.orders import OrderCancelled, OrderCompleted, OrderHeld, OrderPaid, OrderPlaced, OrderReleased, RefundRequested
 from shared.events.payments import (
     PaymentCaptured,
@@ -20,47 +19,12 @@ from shared.events.payments import (
     PaymentVoided,
     RefundFailed,
 )
-from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentFailed, TrackingPushed
-from shared.events.stock import StockRejected, StockReserved
+from shared.events.shipments import ShipmentFailed
+from shared.events.stock import StockRejected
 from shared.money import Money
 from shared.problems import Conflict
 from tests.builders import a_placed_order
-
-NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
-TOTAL = Money(amount=29900, currency="CNY")
-
-ids = count()
-
-
-def heard(fact: Event, source: str = "/orderbus/x", at: datetime = NOW) -> Event:
-    return received(fact, Envelope(str(next(ids)), source, fact.type, fact.subject, at))
-
-
-def reserved() -> Event:
-    return heard(StockReserved(order_id="T-1", allocations=()))
-
-
-def captured() -> Event:
-    return heard(PaymentCaptured(order_id="T-1", payment_id="p", channel="card", amount=TOTAL, reference="pi_1"))
-
-
-def shipped() -> Event:
-    return heard(ShipmentCreated(order_id="T-1", shipment_id="s", carrier="own_fleet", waybill="W1"))
-
-
-def delivered() -> Event:
-    return heard(ShipmentDelivered(order_id="T-1", shipment_id="s", at=NOW))
-
-
-def pushed() -> Event:
-    return heard(TrackingPushed(order_id="T-1", shipment_id="s", carrier="own_fleet", tracking_number="W1", channel="app"))
-
-
-def an_order(*facts: Event, **fields: object) -> Order:
-    order = lifecycle.place(a_placed_order(**fields), NOW)  # type: ignore[arg-type]
-    for fact in facts:
-        order = learn(order, fact)
-    return order
+from tests.unit.orders.telling import NOW, TOTAL, an_order, captured, delivered, heard, pushed, reserved, shipped
 
 
 def test_an_order_is_paid_when_stock_is_set_aside_and_the_whole_total_is_there() -> None:

@@ -1,0 +1,71 @@
+"""Parts of what is known of an order."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.money import Money
+
+
+class Fact(BaseModel):
+    """A part of what is known of an order."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Hold(Fact):
+    """Why a person must look, and since when by the clock of who said so."""
+
+    reason: str
+    at: datetime
+
+
+class Cancellation(Fact):
+    """A person called the order off."""
+
+    reason: str
+    at: datetime
+
+
+class Parcel(Fact):
+    """The parcel that was made for the order."""
+
+    shipment_id: str
+    carrier: str
+    waybill: str
+
+
+class Claim(Fact):
+    """What another system says it gave back, which it may say before its order is known here. It counts once that
+    system is known to be the one that took the money, and there is so much left of it."""
+
+    source: str
+    refund_id: str
+    amount: Money
+    reference: str
+    at: datetime
+
+
+class Refund(Fact):
+    """Money owed back, and whether it went."""
+
+    amount: int
+    reason: str
+    reference: str | None = None
+    failure: str | None = None
+    asked_by: str | None = None
+
+    @property
+    def is_owed(self) -> bool:
+        """It is still to be sent: what a shop gave back by its own decision is not asked for again."""
+        return self.reference is None and self.failure is None
+
+    @property
+    def is_refused(self) -> bool:
+        """It will not be sent, and nobody says that it was."""
+        return self.failure is not None and self.reference is None
+
+    @property
+    def refusal(self) -> str:
+        """The refusal in words."""
+        return f"refund refused: {self.failure}"

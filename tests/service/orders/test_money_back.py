@@ -1,0 +1,121 @@
+"""Money that goes back: heard early, refused, or all of it before there is a parcel."""
+
+from typing import Any
+
+from shared.events.orders import OrderCancelled, OrderHeld, OrderPlaced, RefundRequested
+from shared.events.payments import PaymentCaptured, PaymentRefunded, RefundFailed
+from shared.events.shipments import ShipmentInTransit
+from shared.events.stock import StockReserved
+from shared.money import Money
+from tests.builders import a_paid_order
+from tests.service.house import Bus, Client
+from tests.service.orders.asking import a_wish, sell
+from tests.service.orders.letters import listed, subjects
+
+SHOP = "/shops/a"
+
+
+def given_back(order_id: str, amount: int = 29900, refund_id: str | None = None) -> PaymentRefunded:
+    money = Money(amount=amount, currency="CNY")
+    return PaymentRefunded(order_id=order_id, refund_id=refund_id or f"{order_id}:own", amount=money, reference="x")
+
+
+async def paid(bus: Bus, orders: Client, sku: str) -> str:
+    await sell(bus, orders, sku)
+    id = str((await orders.post("/api/orders", json=a_wish(sku))).json()["order_id"])
+    money = Money(amount=29900, currency="CNY")
+    await bus.publish(StockReserved(order_id=id, allocations=()), source="/orderbus/inventory")
+    await bus.publish(
+        PaymentCaptured(order_id=id, payment_id="p", channel="card", amount=money, reference="r"), source="/orderbus/payments"
+    )
+    await until(orders, id, "paid")
+    return id
+
+
+async def until(orders: Client, id: str, status: str) -> dict[str, Any]:
+    while (order := (await orders.get(f"/api/orders/{id}")).json()).get("status") != status:
+        pass
+    return dict(order)
+
+
+async def test_what_a_shop_gave_back_before_its_order_was_known_waits_for_it(
+    bus: Bus, orders: Client, order_id: str, sku: str
+) -> None:
+    await sell(bus, orders, sku)
+    await bus.publish(given_back(f"{order_id}-first", 100), source=SHOP)
+    await bus.publish(given_back(order_id, 100), source=SHOP)
+
+    for id in (f"{order_id}-first", order_id):
+        await bus.publish(a_paid_order(order_id=id, sku=sku), source=SHOP)
+        await bus.expect(OrderPlaced, order_id=id)
+
+    while (await orders.get(f"/api/orders/{order_id}")).json()["refunded"]["amount"] != 100:
+        pass
+    assert order_id not in subjects(await listed(orders))
+
+
+async def test_a_stranger_who_speaks_before_the_order_is_known_is_shown_and_not_believed(
+    bus: Bus, orders: Client, order_id: str, sku: str
+) -> None:
+    await sell(bus, orders, sku)
+    await bus.publish(given_back(order_id), source="/shops/other")
+    await bus.expect(PaymentRefunded, order_id=order_id)
+
+    await bus.publish(a_paid_order(order_id=order_id, sku=sku), source=SHOP)
+
+    await bus.expect(OrderPlaced, order_id=order_id)
+    while True:
+        order = (await orders.get(f"/api/orders/{order_id}")).json()
+        letters = await listed(orders, reason="/shops/other cannot refund")  # if it was heard after the order
+        if order["held_because"] or order_id in subjects(letters):
+            break
+    assert (order["refunded"]["amount"], order["refunds"]) == (0, [])
+
+
+async def test_an_order_whose_money_all_went_back_before_it_had_a_parcel_is_called_off(
+    bus: Bus, orders: Client, order_id: str, sku: str
+) -> None:
+    await sell(bus, orders, sku)
+    await bus.publish(a_paid_order(order_id=order_id, sku=sku), source=SHOP)
+    await bus.expect(OrderPlaced, order_id=order_id)
+
+    await bus.publish(given_back(order_id), source=SHOP)
+
+    assert (await bus.expect(OrderCancelled, order_id=order_id)).reason == "refunded"
+    order = await until(orders, order_id, "cancelled")
+    assert order["refunded"] == order["captured"]
+    assert not bus.all(RefundRequested, order_id=order_id)
+
+
+async def test_a_refused_refund_of_a_cancelled_order_is_asked_for_again_and_seen_until_it_went(
+    bus: Bus, orders: Client, sku: str
+) -> None:
+    id = await paid(bus, orders, sku)
+    await orders.post(f"/api/orders/{id}/cancel")
+    failed = RefundFailed(order_id=id, refund_id=f"{id}:cancel", reason="account closed")
+    await bus.publish(failed, source="/orderbus/payments")
+    held = await until(orders, id, "held")
+
+    asked = await orders.post(f"/api/orders/{id}/refunds")
+    twice = await orders.post(f"/api/orders/{id}/refunds")
+    released = await orders.post(f"/api/orders/{id}/release")
+
+    assert (held["held_because"], held["cancelled_because"]) == (["refund refused: account closed"], "cancelled_by_customer")
+    assert [answer.status_code for answer in (asked, twice, released)] == [201, 409, 409]
+    request = await bus.expect(RefundRequested, order_id=id, count=2)
+    assert (request.refund_id, request.amount.amount) == (asked.json()["refund_id"], 29900)
+    await bus.publish(given_back(id, refund_id=request.refund_id), source="/orderbus/payments")
+    await until(orders, id, "cancelled")
+
+
+async def test_a_parcel_that_had_left_before_the_cancellation_is_seen_until_somebody_has_seen_to_it(
+    bus: Bus, orders: Client, sku: str
+) -> None:
+    id = await paid(bus, orders, sku)
+    await orders.post(f"/api/orders/{id}/cancel")
+    at = (await bus.expect(OrderPlaced, order_id=id)).envelope.time
+
+    await bus.publish(ShipmentInTransit(order_id=id, shipment_id="s", at=at), source="/orderbus/logistics")
+
+    assert "had left" in (await bus.expect(OrderHeld, order_id=id)).reasons[0]
+    assert (await orders.post(f"/api/orders/{id}/release")).json()["status"] == "cancelled"

@@ -1,0 +1,63 @@
+"""What others say of the order T-1, and what it has become by then."""
+
+from datetime import UTC, datetime
+from itertools import count
+
+from services.orders import lifecycle
+from services.orders.learning import learn
+from services.orders.lifecycle import Order
+from shared.events import Envelope, Event, received
+from shared.events.payments import PaymentCaptured, PaymentRefunded, RefundFailed
+from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentInTransit, TrackingPushed
+from shared.events.stock import StockReserved
+from shared.money import Money
+from tests.builders import a_placed_order
+
+NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
+TOTAL = Money(amount=29900, currency="CNY")
+
+ids = count()
+
+
+def heard(fact: Event, source: str = "/orderbus/x", at: datetime = NOW) -> Event:
+    return received(fact, Envelope(str(next(ids)), source, fact.type, fact.subject, at))
+
+
+def reserved() -> Event:
+    return heard(StockReserved(order_id="T-1", allocations=()))
+
+
+def captured() -> Event:
+    return heard(PaymentCaptured(order_id="T-1", payment_id="p", channel="card", amount=TOTAL, reference="pi_1"))
+
+
+def shipped() -> Event:
+    return heard(ShipmentCreated(order_id="T-1", shipment_id="s", carrier="own_fleet", waybill="W1"))
+
+
+def left() -> Event:
+    return heard(ShipmentInTransit(order_id="T-1", shipment_id="s", at=NOW))
+
+
+def delivered() -> Event:
+    return heard(ShipmentDelivered(order_id="T-1", shipment_id="s", at=NOW))
+
+
+def pushed() -> Event:
+    return heard(TrackingPushed(order_id="T-1", shipment_id="s", carrier="own_fleet", tracking_number="W1", channel="app"))
+
+
+def given_back(amount: int = TOTAL.amount, refund_id: str = "own-1", by: str = "/shops/a") -> Event:
+    money = Money(amount=amount, currency="CNY")
+    return heard(PaymentRefunded(order_id="T-1", refund_id=refund_id, amount=money, reference="x"), source=by)
+
+
+def refused(refund_id: str = "T-1:cancel", reason: str = "account closed") -> Event:
+    return heard(RefundFailed(order_id="T-1", refund_id=refund_id, reason=reason))
+
+
+def an_order(*facts: Event, **fields: object) -> Order:
+    order = lifecycle.place(a_placed_order(**fields), NOW)  # type: ignore[arg-type]
+    for fact in facts:
+        order = learn(order, fact)
+    return order

@@ -1,0 +1,200 @@
+"""Money that goes back: who may say so and when, what it ends, and what is done when it is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.orders import lifecycle
+from services.orders.learning import NotTheirsToSay, learn
+from services.orders.lifecycle import ASTRAY, Order, Status
+from shared.events import Event
+from shared.events.orders import OrderCancelled, OrderHeld, OrderPlaced, OrderReleased, RefundRequested
+from shared.events.payments import PaymentRefunded
+from shared.money import Money
+from shared.problems import Conflict
+from tests.builders import a_placed_order
+from tests.unit.orders.telling import (
+    NOW,
+    TOTAL,
+    an_order,
+    captured,
+    delivered,
+    given_back,
+    heard,
+    left,
+    refused,
+    reserved,
+    shipped,
+)
+
+SHOP = "/shops/a"
+PARTLY = 100
+
+
+def placed_after(*facts: Event, collected_by: str | None = SHOP) -> tuple[Order, list[Event]]:
+    """The order, placed only after all that was said of it, and what followed."""
+    order = Order(id="T-1")
+    for fact in facts:
+        order = learn(order, fact)
+    whole = lifecycle.fill_in(order, lifecycle.place(a_placed_order(collected_by=collected_by), NOW))
+    return whole, lifecycle.follows(order, whole)
+
+
+def requests(events: list[Event]) -> list[tuple[str, int]]:
+    return [(event.refund_id, event.amount.amount) for event in events if isinstance(event, RefundRequested)]
+
+
+def test_what_a_shop_gave_back_before_its_order_was_known_counts_once_it_is() -> None:
+    order, said = placed_after(given_back(PARTLY), reserved())
+
+    assert (order.refunded, order.status) == (PARTLY, Status.PLACED)
+    assert [type(event) for event in said] == [OrderPlaced]
+    assert order == an_order(given_back(PARTLY), reserved(), collected_by=SHOP)
+
+
+def test_nothing_is_given_back_of_an_order_that_is_not_known_yet() -> None:
+    assert learn(Order(id="T-1"), given_back(PARTLY)).refunded == 0
+
+
+@pytest.mark.parametrize("collected_by", [SHOP, None])
+def test_the_word_of_who_had_not_taken_the_money_does_not_count_and_is_shown(collected_by: str | None) -> None:
+    order, said = placed_after(given_back(by="/shops/other"), collected_by=collected_by)
+
+    assert (order.refunded, order.refunds, order.status) == (0, {}, Status.HELD)
+    [held] = [event for event in said if isinstance(event, OrderHeld)]
+    assert held.reasons == ("/shops/other says that it gave back 299.00 CNY, and it had not taken the money",)
+
+
+def test_a_stranger_cannot_take_the_place_of_the_refund_that_a_cancelled_order_owes() -> None:
+    order, _ = placed_after(given_back(refund_id="T-1:cancel", by="/shops/other"), reserved(), captured(), collected_by=None)
+
+    assert requests(lifecycle.follows(order, lifecycle.cancel(order, "no", order.holds[0].at))) == [("T-1:cancel", 29900)]
+
+
+def test_once_the_order_is_known_a_stranger_is_refused_at_the_door() -> None:
+    with pytest.raises(NotTheirsToSay):
+        learn(an_order(collected_by=SHOP), given_back(by="/shops/other"))
+
+
+def test_more_than_the_shop_had_taken_does_not_count_and_does_not_keep_the_order_out() -> None:
+    order, said = placed_after(given_back(29900, "own-1"), given_back(1, "own-2"))
+    after = learn(order, refused("own-2", "more than is left"))
+
+    assert OrderPlaced in [type(event) for event in said]
+    assert (after.refunded, after.refunds["own-2"].failure) == (29900, "more than is left")
+
+
+def test_a_refund_that_payments_refuses_makes_room_for_the_one_it_took() -> None:
+    order = an_order(given_back(20000, "own-1"), given_back(20000, "own-2"), refused("own-1", "more"), collected_by=SHOP)
+
+    assert order.refunded == 20000
+
+
+def test_another_sum_or_currency_than_was_asked_for_does_not_count() -> None:
+    cancelled = lifecycle.cancel(an_order(collected_by=SHOP), "no", NOW)
+    euros = PaymentRefunded(
+        order_id="T-1", refund_id="T-1:cancel", amount=Money(amount=TOTAL.amount, currency="EUR"), reference="x"
+    )
+
+    for told in (given_back(PARTLY, "T-1:cancel"), heard(euros, SHOP)):
+        assert learn(cancelled, told).refunded == 0
+
+
+@given(st.permutations([given_back(PARTLY), given_back(200, "own-2"), reserved(), shipped(), None]))
+def test_whenever_a_shop_says_what_it_gave_back_the_order_ends_the_same(facts: list[Event | None]) -> None:
+    order = Order(id="T-1")
+    for fact in facts:
+        placed = lifecycle.place(a_placed_order(collected_by=SHOP), NOW)
+        order = lifecycle.fill_in(order, placed) if fact is None else learn(order, fact)
+
+    assert order == an_order(reserved(), given_back(PARTLY), given_back(200, "own-2"), shipped(), collected_by=SHOP)
+
+
+def test_an_order_whose_money_all_went_back_before_it_had_a_parcel_is_called_off_and_owes_nothing() -> None:
+    before = an_order(reserved(), collected_by=SHOP)
+
+    after = learn(before, given_back())
+
+    assert after.status is Status.CANCELLED
+    assert lifecycle.follows(before, after) == [OrderCancelled(order_id="T-1", reason="refunded")]
+
+
+def test_so_is_one_that_waited_for_a_person() -> None:
+    held = lifecycle.place(a_placed_order(collected_by=SHOP), NOW, suspicions=["odd"])
+
+    assert learn(held, given_back()).status is Status.CANCELLED
+
+
+def test_an_order_whose_money_went_back_before_it_was_known_is_entered_in_the_books_and_called_off() -> None:
+    order, said = placed_after(given_back())
+
+    assert order.status is Status.CANCELLED
+    assert [type(event) for event in said] == [OrderPlaced, OrderCancelled]
+
+
+def test_money_that_went_back_after_the_parcel_was_made_does_not_call_the_order_off() -> None:
+    for parcel in (shipped(), left(), delivered()):
+        assert learn(an_order(reserved(), parcel, collected_by=SHOP), given_back()).status is Status.REFUNDED
+
+
+def test_a_cancelled_order_whose_refund_was_refused_is_held_and_its_money_asked_for_again_once() -> None:
+    before = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
+
+    after = lifecycle.refund(before, "again-1", None, "refund_requested")
+
+    assert (before.status, before.waits_for) == (Status.HELD, ("refund refused: account closed",))
+    assert requests(lifecycle.follows(before, after)) == [("again-1", 29900)]
+    assert after.status is Status.HELD
+    with pytest.raises(Conflict, match="refunded already"):
+        lifecycle.refund(after, "again-2", None, "refund_requested")
+
+
+def test_it_is_held_until_the_money_went() -> None:
+    cancelled = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
+    asked = lifecycle.refund(cancelled, "again-1", None, "refund_requested")
+    sent = PaymentRefunded(order_id="T-1", refund_id="again-1", amount=TOTAL, reference="re_1")
+
+    refused_again, gone = learn(asked, refused("again-1")), learn(asked, heard(sent))
+
+    assert (refused_again.status, gone.status) == (Status.HELD, Status.CANCELLED)
+    assert requests(lifecycle.follows(refused_again, lifecycle.refund(refused_again, "again-2", None, "again"))) == [
+        ("again-2", 29900)
+    ]
+
+
+def test_a_release_does_not_stand_for_money_that_has_not_gone_back() -> None:
+    with pytest.raises(Conflict, match="ask for it again"):
+        lifecycle.release(learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused()), "a", NOW)
+
+
+def test_what_a_shop_says_it_gave_back_is_not_asked_for_again_even_if_payments_will_not_acknowledge_it() -> None:
+    cancelled = lifecycle.cancel(an_order(reserved(), collected_by=SHOP), "no", NOW)
+
+    disputed = learn(learn(cancelled, refused()), given_back(refund_id="T-1:cancel"))
+
+    with pytest.raises(Conflict, match="refunded already"):
+        lifecycle.refund(disputed, "again-1", None, "refund_requested")
+
+
+@pytest.mark.parametrize("parcel", [left(), delivered()])
+def test_a_parcel_that_had_left_before_its_order_was_cancelled_is_shown_to_a_person(parcel: Event) -> None:
+    before = lifecycle.cancel(an_order(reserved(), captured()), "no", NOW)
+
+    after = learn(before, parcel)
+    seen = lifecycle.release(after, "a", NOW)
+
+    assert (after.status, after.waits_for) == (Status.HELD, (ASTRAY,))
+    assert lifecycle.follows(before, after) == [OrderHeld(order_id="T-1", reasons=(ASTRAY,))]
+    assert seen.status is Status.CANCELLED
+    assert [type(event) for event in lifecycle.follows(after, seen)] == [OrderReleased]
+
+
+def test_cancelling_what_is_held_because_it_was_cancelled_too_late_changes_nothing() -> None:
+    astray = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), left())
+
+    assert lifecycle.cancel(astray, "again", NOW) == astray
+
+
+def test_an_order_whose_parcel_was_seen_on_its_way_is_too_late_to_cancel() -> None:
+    with pytest.raises(Conflict, match="too late"):
+        lifecycle.cancel(an_order(reserved(), captured(), left()), "late", NOW)
