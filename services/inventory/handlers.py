@@ -11,6 +11,7 @@ from services.inventory.reservation import Fact
 from services.inventory.settings import settings
 from shared.database import Tx
 from shared.events.orders import OrderCancelled, OrderPaid, OrderPlaced, OrderReleased
+from shared.events.shipments import ShipmentCancelled
 from shared.subscriptions import Subscriptions
 
 on = Subscriptions()
@@ -30,8 +31,14 @@ async def commit_stock(payments: list[OrderPaid], tx: Tx) -> None:
 
 @on(OrderCancelled, ours=True)
 async def release_stock(cancellations: list[OrderCancelled], tx: Tx) -> None:
-    """What an order held can be sold again; one that is placed later gets nothing."""
+    """What an order held can be sold again, but for what may be in a parcel; one that is placed later gets nothing."""
     await _learn(tx, cancellations)
+
+
+@on(ShipmentCancelled, ours=True)
+async def restock_unshipped(parcels: list[ShipmentCancelled], tx: Tx) -> None:
+    """There will be no parcel: the pieces of the cancelled order that were taken off the books are here."""
+    await _learn(tx, parcels)
 
 
 @on(OrderReleased, ours=True)

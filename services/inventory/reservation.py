@@ -11,10 +11,11 @@ from services.inventory.shelf import Kind, Movement, Shelves, low
 from shared.events import Event
 from shared.events.fields import Allocation, OrderedLine
 from shared.events.orders import OrderCancelled, OrderPaid, OrderPlaced, OrderReleased
+from shared.events.shipments import ShipmentCancelled
 from shared.events.stock import StockDeducted, StockRejected, StockReleased, StockReserved
 from shared.records import replace
 
-Fact = OrderPlaced | OrderPaid | OrderCancelled | OrderReleased
+Fact = OrderPlaced | OrderPaid | OrderCancelled | OrderReleased | ShipmentCancelled
 
 
 class State(StrEnum):
@@ -32,7 +33,8 @@ class State(StrEnum):
 class Reservation:
     """What is known of one order, and the stock that it holds. Its facts accumulate in any sequence.
 
-    `collected`: the shop that sold it has the money. `allocations`: the pieces set aside, or deducted, and not given back.
+    `collected`: the shop that sold it has the money. `stays`: logistics has said that there will be no parcel.
+    `allocations`: the pieces set aside, or deducted, and not given back.
     """
 
     order_id: str
@@ -40,6 +42,7 @@ class Reservation:
     collected: bool = False
     paid: bool = False
     cancelled: bool = False
+    stays: bool = False
     expired: bool = False
     allocations: tuple[Allocation, ...] = ()
     deducted: bool = False
@@ -48,8 +51,9 @@ class Reservation:
 
     @property
     def state(self) -> State:
-        """Exactly one, whatever the sequence in which the facts came."""
-        if self.cancelled:
+        """Exactly one, whatever the sequence in which the facts came. Pieces of a cancelled order that may be in a parcel
+        are off the books."""
+        if self.cancelled and not self.allocations:
             return State.CANCELLED
         if not self.lines:
             return State.AWAITED
@@ -72,8 +76,8 @@ class Reservation:
 
     @property
     def gives_back(self) -> bool:
-        """It holds pieces that it may no longer have."""
-        return bool(self.allocations) and (self.cancelled or self.expired)
+        """It holds pieces that it may no longer have. Those that left the books may have left the house."""
+        return bool(self.allocations) and (self.expired or (self.cancelled and (self.stays or not self.deducted)))
 
     @property
     def may_be_deducted(self) -> bool:
@@ -94,6 +98,8 @@ class Reservation:
                 return replace(self, shortage=None)
             case OrderCancelled():
                 return replace(self, cancelled=True, shortage=None, expired=False, expires_at=None)
+            case ShipmentCancelled():
+                return replace(self, stays=True)
 
     def expire(self) -> Self:
         """Its time ran out before it was paid."""
@@ -190,7 +196,7 @@ def _give_back(known: Reservation) -> Settlement:
 
 
 def _restocked(known: Reservation) -> list[Movement]:
-    """Paid for, but the parcel has not left: its pieces go back on the shelf."""
+    """Paid for, but there will be no parcel: its pieces go back on the shelf."""
     return _movements(known, Kind.RESTOCKED, on_hand=+1)
 
 

@@ -32,7 +32,7 @@ async def lock_reservations(tx: Tx, order_ids: Sequence[str]) -> dict[str, Reser
     """What is known of these orders, by their id."""
     rows = await tx.fetch(
         """
-        SELECT order_id, state, lines, collected, paid, allocations, shortage, expires_at
+        SELECT order_id, state, lines, collected, paid, cancelled, stays, allocations, shortage, expires_at
           FROM reservation WHERE order_id = any($1::text[]) ORDER BY order_id FOR UPDATE
         """,
         order_ids,
@@ -45,7 +45,7 @@ async def claim_due(tx: Tx, limit: int) -> list[Reservation]:
     rows = await tx.fetch(
         # no ORDER BY order_id as elsewhere: who skips what is locked never waits, and so cannot deadlock here
         """
-        SELECT order_id, state, lines, collected, paid, allocations, shortage, expires_at
+        SELECT order_id, state, lines, collected, paid, cancelled, stays, allocations, shortage, expires_at
           FROM reservation WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
         """,
         tx.now,
@@ -62,11 +62,11 @@ async def save_reservations(tx: Tx, reservations: Sequence[Reservation]) -> None
         """
         UPDATE reservation
            SET state = saved.state, lines = saved.lines::jsonb, collected = saved.collected, paid = saved.paid,
-               allocations = saved.allocations::jsonb, shortage = saved.shortage::jsonb,
-               expires_at = saved.expires_at, updated_at = $9
-          FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::boolean[], $6::text[], $7::text[],
-                      $8::timestamptz[])
-               saved (order_id, state, lines, collected, paid, allocations, shortage, expires_at)
+               cancelled = saved.cancelled, stays = saved.stays, allocations = saved.allocations::jsonb,
+               shortage = saved.shortage::jsonb, expires_at = saved.expires_at, updated_at = $11
+          FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::boolean[], $6::boolean[], $7::boolean[],
+                      $8::text[], $9::text[], $10::timestamptz[])
+               saved (order_id, state, lines, collected, paid, cancelled, stays, allocations, shortage, expires_at)
          WHERE reservation.order_id = saved.order_id
         """,
         [each.order_id for each in reservations],
@@ -74,6 +74,8 @@ async def save_reservations(tx: Tx, reservations: Sequence[Reservation]) -> None
         [_json(each.lines) for each in reservations],
         [each.collected for each in reservations],
         [each.paid for each in reservations],
+        [each.cancelled for each in reservations],
+        [each.stays for each in reservations],
         [_json(each.allocations) for each in reservations],
         [_shortage_json(each.shortage) for each in reservations],
         [each.expires_at for each in reservations],
@@ -233,7 +235,8 @@ def _reservation(row: Row) -> Reservation:
         lines=tuple(OrderedLine(**line) for line in row["lines"]),
         collected=row["collected"],
         paid=row["paid"],
-        cancelled=state is State.CANCELLED,
+        cancelled=row["cancelled"],
+        stays=row["stays"],
         expired=state is State.EXPIRED,
         allocations=tuple(Allocation(**allocation) for allocation in row["allocations"]),
         deducted=state is State.COMMITTED,

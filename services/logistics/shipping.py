@@ -177,8 +177,9 @@ class Shipment:
 
     @property
     def is_called_off(self) -> bool:
-        """There was to be a parcel, and it is certain now that there will be none."""
-        return bool(self.paid_at and self.cancelled_at and self.withdrawn_at and not self.has_left)
+        """There was to be a parcel, and it is certain now that there will be none: inventory has its pieces back then."""
+        wanted = self.paid_at or self.deducted_at
+        return bool(wanted and self.cancelled_at and self.withdrawn_at and not self.has_left)
 
     @property
     def why_failed(self) -> str:

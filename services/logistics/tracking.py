@@ -72,12 +72,18 @@ def scanned(shipment: Shipment, scans: Sequence[Scan]) -> Shipment:
 
 def _scanned(shipment: Shipment, scan: Scan) -> Shipment:
     match scan.status:
-        case Status.TRANSIT if shipment.in_transit_at is None or scan.at < shipment.in_transit_at:
-            return replace(shipment, in_transit_at=scan.at)
+        case Status.TRANSIT:
+            return _moving(shipment, scan.at)
         case Status.DELIVERED if shipment.delivered_at is None or scan.at > shipment.delivered_at:
             return replace(shipment, delivered_at=scan.at)
         case Status.FAILURE:
+            shipment = _moving(shipment, scan.at)  # what could not be handed over was on its way, whether that was scanned or not
             failure = scan.description or "the carrier could not hand the parcel over"
             if shipment.failed_at is None or (scan.at, failure) > (shipment.failed_at, shipment.failure or ""):
                 return replace(shipment, failed_at=scan.at, failure=failure)
     return shipment
+
+
+def _moving(shipment: Shipment, at: datetime) -> Shipment:
+    known = shipment.in_transit_at
+    return shipment if known and known <= at else replace(shipment, in_transit_at=at)

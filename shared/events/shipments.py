@@ -57,4 +57,5 @@ class ShipmentFailed(Shipment, type="shipment.failed"):
 
 
 class ShipmentCancelled(Shipment, type="shipment.cancelled"):
-    """The parcel will not be sent: its order was cancelled before it left; its waybill, if any, is withdrawn."""
+    """The parcel will not be sent: its order was cancelled before it left; its waybill, if any, is withdrawn. What was taken
+    off the books for it is still here."""

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 
 from services.inventory.reservation import State as StockState
 from services.logistics.shipping import State as ParcelState
-from services.orders.lifecycle import Order, Status
+from services.orders.lifecycle import ASTRAY, Order, Status
 from services.payments.charging import Ending
 from services.payments.ledger import Kind
 from services.payments.refunds import State as RefundState
-from shared.events.orders import OrderCancelled, OrderCompleted, OrderPaid, OrderPlaced
+from shared.events import Event
+from shared.events.orders import OrderCancelled, OrderCompleted, OrderHeld, OrderPaid, OrderPlaced
 from shared.events.payments import PaymentCaptured, PaymentFailed, PaymentRefunded, PaymentVoided
 from shared.events.shipments import ShipmentCreated, TrackingPushed
 from tests.simulation.bus import Letter
 from tests.simulation.history import History
+from tests.simulation.partners import Label
 
 ENDED = (Status.COMPLETED, Status.CANCELLED, Status.REFUNDED)
 WENT_THROUGH = (Status.PAID, Status.SHIPPED, Status.DELIVERED, Status.COMPLETED, Status.REFUNDED)
@@ -49,9 +51,7 @@ def _is_over(history: History, order: Order) -> Iterator[str]:
 
 
 def _has_its_parcel(history: History, order: Order) -> Iterator[str]:
-    shipment = history.bus.logistics.shipments.get(order.id)
-    labels = [label for carrier in (history.dhl, history.fleet) for label in carrier.labels]
-    mine = [label for label in labels if shipment and label.reference == shipment.reference]
+    shipment, mine = history.bus.logistics.shipments.get(order.id), _labels(history, order)
     live = [label for label in mine if not label.withdrawn or label.collected_at]
     if order.status in WENT_THROUGH:
         if len(live) != 1 or shipment is None or shipment.state is ParcelState.CANCELLED:
@@ -67,6 +67,16 @@ def _has_its_parcel(history: History, order: Order) -> Iterator[str]:
             yield f"its shopper was texted {told} times"
 
 
+def _labels(history: History, order: Order) -> list[Label]:
+    shipment = history.bus.logistics.shipments.get(order.id)
+    labels = [label for carrier in (history.dhl, history.fleet) for label in carrier.labels]
+    return [label for label in labels if shipment and label.reference == shipment.reference]
+
+
+def _is_astray(said: Event, order: Order) -> bool:
+    return isinstance(said, OrderHeld) and said.order_id == order.id and ASTRAY in said.reasons
+
+
 def _has_its_stock(history: History, order: Order) -> Iterator[str]:
     assert order.placed is not None
     reservation = history.bus.inventory.reservations.get(order.id)
@@ -78,8 +88,13 @@ def _has_its_stock(history: History, order: Order) -> Iterator[str]:
         wanted[line.sku] += line.quantity
     if order.status in WENT_THROUGH and (reservation is None or not reservation.deducted or holds != wanted):
         yield f"it wants {wanted}, deducted are {holds}, {reservation and reservation.state}"
-    if order.status is Status.CANCELLED and reservation and reservation.state in (StockState.RESERVED, StockState.COMMITTED):
-        yield f"its stock is {reservation.state}"
+    if order.cancel_reason and reservation:
+        parcels = [label for label in _labels(history, order) if label.collected_at]
+        is_gone = any(not label.withdrawn for label in parcels)
+        if reservation.state is StockState.RESERVED or (reservation.state is StockState.COMMITTED) is not is_gone:
+            yield f"{len(parcels)} of its parcels have left, its stock is {reservation.state}"
+        if parcels and not any(_is_astray(said, order) for said in history.bus.said):
+            yield "its parcel has left all the same, and nobody is shown it"
 
 
 def _has_its_money(history: History, order: Order) -> Iterator[str]:
@@ -107,11 +122,14 @@ def _owes_nothing(history: History, order: Order) -> Iterator[str]:
     kept = order.captured - order.refunded
     refused = any(refund.failure for refund in order.refunds.values())
     disputed = any(refund.failure and refund.reference for refund in order.refunds.values())
+    admitted = not order.intercepted or order.released_at
+    assert order.placed is not None
+    if not admitted and history.people.sent_back[order.id] > order.placed.total.amount:
+        return  # a shop gave back more than it had taken, for an order that was never told to payments: nobody can say which
     if order.status is Status.CANCELLED and kept and not disputed:
         yield f"{kept} of its money are kept"
     if refused and not any(hold.reason.startswith("refund refused") for hold in order.holds):
         yield "a refund was refused and nobody was told"
-    admitted = not order.intercepted or order.released_at
     for refund in history.bus.payments.refunds.values():
         if refund.order_id == order.id and admitted and refund.state not in (RefundState.REFUNDED, RefundState.FAILED):
             yield f"its refund {refund.id} is {refund.state}"

@@ -142,3 +142,29 @@ def test_it_finds_a_refused_refund_that_nobody_can_ask_for_again(monkeypatch: py
     monkeypatch.setattr(Order, "is_refund_refused", property(lambda order: False))
 
     assert finds_something()
+
+
+def test_it_finds_pieces_that_are_sold_again_although_their_parcel_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gives_back(each: reservation.Reservation) -> bool:
+        return bool(each.allocations) and (each.cancelled or each.expired)
+
+    monkeypatch.setattr(reservation.Reservation, "gives_back", property(gives_back))
+
+    assert finds_something()
+
+
+def test_it_finds_a_parcel_that_left_after_all_and_is_shown_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Order, "is_astray", property(lambda order: False))
+
+    assert finds_something()
+
+
+def test_it_finds_pieces_that_never_come_back_because_nobody_says_that_there_is_no_parcel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def is_called_off(each: shipping.Shipment) -> bool:
+        return bool(each.paid_at and each.cancelled_at and each.withdrawn_at and not each.has_left)
+
+    monkeypatch.setattr(shipping.Shipment, "is_called_off", property(is_called_off))
+
+    assert finds_something()

@@ -7,6 +7,7 @@ import pytest
 
 from shared.events.fields import Allocation
 from shared.events.orders import OrderCancelled, OrderReleased
+from shared.events.shipments import ShipmentCancelled
 from shared.events.stock import StockAdjusted, StockDeducted, StockLow, StockRejected, StockReleased, StockReserved
 from tests.builders import a_paid_order, a_placed_order
 from tests.service.house import Bus, Client, House
@@ -118,7 +119,7 @@ async def test_an_order_is_served_from_the_location_that_holds_it_whole(
     assert reserved.allocations == (Allocation(sku=sku, location="west", quantity=2),)
 
 
-async def test_a_cancelled_orders_pieces_can_be_sold_again_paid_or_not(
+async def test_a_cancelled_orders_pieces_can_be_sold_again_those_of_a_paid_one_once_there_will_be_no_parcel(
     bus: Bus, inventory: Client, order_id: str, sku: str
 ) -> None:
     await created(inventory, sku, stock=5)
@@ -128,10 +129,12 @@ async def test_a_cancelled_orders_pieces_can_be_sold_again_paid_or_not(
     await bus.expect(StockDeducted, order_id=paid)
     await bus.expect(StockReserved, order_id=unpaid)
 
-    await bus.publish(*(OrderCancelled(order_id=each, reason="the shopper asked") for each in (unpaid, paid)))
+    await bus.publish(*(OrderCancelled(order_id=each, reason="the shopper asked") for each in (paid, unpaid)))
 
-    for each in (unpaid, paid):
-        assert (await bus.expect(StockReleased, order_id=each)).reason == "cancelled"
+    assert (await bus.expect(StockReleased, order_id=unpaid)).reason == "cancelled"
+    assert await available(inventory, sku) == 4
+    await bus.publish(ShipmentCancelled(order_id=paid, shipment_id="s"), source="/orderbus/logistics")
+    assert (await bus.expect(StockReleased, order_id=paid)).reason == "cancelled"
     assert await available(inventory, sku) == 5
 
 

@@ -69,14 +69,15 @@ async def move(tx: Tx, movements: Sequence[Movement]) -> None:
 
 
 def _as_stored(each: Reservation) -> Reservation:
-    """Cancelled, expired and deducted are kept as the state, of which there is one."""
+    """Expired and deducted are kept as the state, of which there is one."""
     state = each.state
     return Reservation(
         order_id=each.order_id,
         lines=each.lines,
         collected=each.collected,
         paid=each.paid,
-        cancelled=state is State.CANCELLED,
+        cancelled=each.cancelled,
+        stays=each.stays,
         expired=state is State.EXPIRED,
         allocations=each.allocations,
         deducted=state is State.COMMITTED,
@@ -88,6 +89,7 @@ def _as_stored(each: Reservation) -> Reservation:
 def _check(each: Reservation) -> None:
     state = each.state
     require(bool(each.lines) or state in (State.AWAITED, State.CANCELLED), "reservation_knows_its_lines", each)
+    require(state is not State.CANCELLED or each.cancelled, "cancelled_state_is_a_cancelled_order", each)
     require((state in (State.RESERVED, State.COMMITTED)) == bool(each.allocations), "held_stock_is_allocated", each)
     require((state is State.REJECTED) == (each.shortage is not None), "rejection_says_what_is_missing", each)
     require(state is not State.COMMITTED or each.is_paid_for, "committed_stock_is_paid", each)

@@ -9,6 +9,7 @@ from services.inventory.shelf import Kind, Movement, Shelf, Shelves
 from shared.events import Event
 from shared.events.fields import Line, OrderedLine
 from shared.events.orders import OrderCancelled, OrderPaid, OrderPlaced, OrderReleased
+from shared.events.shipments import ShipmentCancelled
 from tests.builders import a_paid_order, a_placed_order
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -38,6 +39,11 @@ def paid(*lines: tuple[str, int], order_id: str = "T-1") -> OrderPaid:
 
 def cancelled(order_id: str = "T-1") -> OrderCancelled:
     return OrderCancelled(order_id=order_id, reason="the shopper asked")
+
+
+def stays(order_id: str = "T-1") -> ShipmentCancelled:
+    """Logistics: there will be no parcel."""
+    return ShipmentCancelled(order_id=order_id, shipment_id="s")
 
 
 def released(order_id: str = "T-1") -> OrderReleased:

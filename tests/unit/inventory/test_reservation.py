@@ -12,6 +12,7 @@ from tests.unit.inventory.builders import (
     placed,
     released,
     shelves,
+    stays,
     wanted,
 )
 
@@ -152,12 +153,28 @@ def test_a_cancelled_orders_stock_can_be_sold_again() -> None:
     assert warehouse.ledger[-1].kind is Kind.RELEASED
 
 
-def test_pieces_of_an_order_cancelled_after_it_was_paid_go_back_on_the_shelf() -> None:
+def test_pieces_of_an_order_cancelled_after_it_was_paid_go_back_on_the_shelf_once_there_will_be_no_parcel() -> None:
     warehouse = a_warehouse().tell(placed(("A", 1))).tell(paid(("A", 1))).tell(cancelled())
+    assert (warehouse.of().state, warehouse.on_shelf("A")) == (State.COMMITTED, (9, 0))
+
+    warehouse.tell(stays(), stays())
 
     assert warehouse.said[-1] == StockReleased(order_id="T-1", reason="cancelled")
-    assert warehouse.on_shelf("A") == (10, 0)
     assert warehouse.ledger[-1].kind is Kind.RESTOCKED
+    assert (warehouse.of().state, warehouse.on_shelf("A")) == (State.CANCELLED, (10, 0))
+
+
+def test_pieces_whose_parcel_has_left_do_not_go_back_on_the_shelf_with_the_cancellation() -> None:
+    warehouse = a_warehouse().tell(placed(("A", 1))).tell(paid(("A", 1))).tell(cancelled(), released())
+
+    assert "stock.released" not in warehouse.types_said()
+    assert warehouse.on_shelf("A") == (9, 0)
+
+
+def test_that_there_will_be_no_parcel_may_be_heard_before_all_else() -> None:
+    warehouse = a_warehouse().tell(stays()).tell(placed(("A", 1))).tell(paid(("A", 1))).tell(cancelled())
+
+    assert (warehouse.of().state, warehouse.on_shelf("A")) == (State.CANCELLED, (10, 0))
 
 
 def test_an_order_cancelled_before_it_is_known_gets_nothing() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.inventory.reservation import State
-from tests.unit.inventory.builders import Warehouse, cancelled, paid, placed, released, shelves
+from tests.unit.inventory.builders import Warehouse, cancelled, paid, placed, released, shelves, stays
 
 WANTS = {"T-1": 1, "T-2": 2, "T-3": 3}
 order_ids = st.sampled_from(sorted(WANTS))
@@ -20,13 +20,14 @@ class Page:
     known: bool = False
     paid: bool = False
     cancelled: bool = False
+    stays: bool = False
     held: int = 0
     gone: bool = False
     no: State | None = None
 
     @property
     def state(self) -> State:
-        if self.cancelled:
+        if self.cancelled and not self.held:
             return State.CANCELLED
         if self.held:
             return State.COMMITTED if self.gone else State.RESERVED
@@ -41,11 +42,13 @@ class Notebook:
     pages: dict[str, Page] = field(default_factory=lambda: {id: Page() for id in WANTS})
 
     def serve(self, id: str) -> None:
-        """Hold what is wanted if all of it is there; hand it out once it is paid; take it back when it is called off."""
+        """Hold what is wanted if all of it is there; hand it out once it is paid; take it back when it is called off, what was
+        handed out only if it stayed here."""
         page = self.pages[id]
         if page.cancelled:
-            self.free += page.held
-            page.held = 0
+            if page.stays or not page.gone:
+                self.free += page.held
+                page.held = 0
         elif page.known and not page.held and not page.no:
             if self.free >= WANTS[id]:
                 page.held, self.free = WANTS[id], self.free - WANTS[id]
@@ -80,6 +83,12 @@ class Reservations(RuleBasedStateMachine):
     def cancel(self, id: str) -> None:
         self.warehouse.tell(cancelled(order_id=id))
         self.notebook.pages[id].cancelled = True
+        self.notebook.serve(id)
+
+    @rule(id=order_ids)
+    def stay(self, id: str) -> None:
+        self.warehouse.tell(stays(order_id=id))
+        self.notebook.pages[id].stays = True
         self.notebook.serve(id)
 
     @rule(id=order_ids)

@@ -180,6 +180,26 @@ def test_cancelled_before_paid_ships_nothing_and_says_nothing() -> None:
     assert shipping.newly_owed(before, after) == []
 
 
+def test_pieces_that_were_taken_off_the_books_for_a_cancelled_order_are_said_to_stay() -> None:
+    cancelled = shipping.cancel(an_unknown_shipment(), NOON, may_be_booked=False)
+
+    after = shipping.deduct(cancelled, at(1))
+
+    assert shipping.follows(cancelled, after) == [ShipmentCancelled(**ORDER)]
+    assert shipping.follows(after, shipping.pay(after, a_paid_order(), "dhl", at(2))) == []
+
+
+def test_what_could_not_be_handed_over_was_on_its_way_even_if_that_was_never_scanned() -> None:
+    booked = shipping.cancel(a_booked_shipment(), NOON, may_be_booked=False)
+
+    after = scanned(booked, [a_scan("failure", 9, "nobody at home")])
+
+    assert shipping.follows(booked, after) == [
+        ShipmentInTransit(**ORDER, at=at(9)),
+        ShipmentFailed(**ORDER, reason="nobody at home"),
+    ]
+
+
 def test_cancelled_before_anybody_was_asked_is_called_off_at_once() -> None:
     before = a_paid_shipment("dhl")
 
