@@ -27,6 +27,11 @@ _SETTLED = """
 # what a person never let in was never told to payments: whoever took its money has it still
 _ADMITTED = "(NOT coalesce((o.facts->>'intercepted')::boolean, FALSE) OR o.facts ? 'released_at')"
 
+# whatever it is shown as: one whose parcel or refund went wrong is held
+_CALLED_OFF = "(o.facts ?| array['cancelled', 'stock_rejected', 'payment_failed', 'payment_voided', 'given_back_first'])"
+
+_HAS_LEFT = "(num_nonnulls(s.in_transit_at, s.delivered_at, s.failed_at) > 0)"
+
 _WENT_THROUGH = "('paid', 'shipped', 'delivered', 'completed', 'refunded')"
 
 PARCELS = [
@@ -43,18 +48,22 @@ PARCELS = [
     ),
     Invariant(
         "shipments_have_orders",
-        "every live shipment belongs to a paid order that is not cancelled, and both name the same waybill",
+        "every live shipment belongs to a paid order that is not cancelled, or had left and is shown; both name one waybill",
         "SELECT count(*) FROM logistics.shipment",
         f"""
         WITH {_SETTLED}
         SELECT format('shipment %s of order %s: the order is %s', s.shipment_id, s.order_id, coalesce(o.status, 'unknown'))
           FROM logistics.shipment s LEFT JOIN orders.orders o ON o.id = s.order_id
          WHERE s.waybill IS NOT NULL AND s.state <> 'cancelled'
-           AND (o.id IS NULL OR (o.status IN ('placed', 'cancelled') AND o.id IN (SELECT id FROM settled)))
+           AND (o.id IS NULL OR (o.id IN (SELECT id FROM settled) AND (
+                   o.status = 'placed'
+                OR {_CALLED_OFF} AND NOT ({_HAS_LEFT} AND (o.status = 'held' OR o.facts ? 'stray_seen')))))
         UNION ALL
         SELECT format('order %s names waybill %s, logistics %s', o.id, o.facts #>> '{{parcel,waybill}}', s.waybill)
           FROM settled o JOIN logistics.shipment s ON s.order_id = o.id
          WHERE o.facts #>> '{{parcel,waybill}}' IS DISTINCT FROM s.waybill
+           -- one that was found only after the cancellation is withdrawn, and told to nobody
+           AND NOT (NOT o.facts ? 'parcel' AND {_CALLED_OFF} AND coalesce(s.cancelled_at <= s.booked_at, FALSE))
         """,
     ),
     Invariant(
@@ -105,7 +114,7 @@ STOCK = [
     ),
     Invariant(
         "orders_hold_the_stock_they_should",
-        "a paid order has deducted exactly its lines; a cancelled one holds nothing",
+        "a paid order has deducted exactly its lines; a cancelled one holds nothing but what is in a parcel, or may be",
         "SELECT count(*) FROM inventory.reservation",
         f"""
         WITH {_SETTLED},
@@ -122,7 +131,15 @@ STOCK = [
         UNION ALL
         SELECT format('order %s is cancelled, its stock is %s', o.id, r.state)
           FROM settled o JOIN inventory.reservation r ON r.order_id = o.id
-         WHERE o.status = 'cancelled' AND r.state IN ('reserved', 'committed')
+          LEFT JOIN logistics.shipment s ON s.order_id = o.id
+         WHERE {_CALLED_OFF} AND r.state IN ('reserved', 'committed')
+           AND NOT (r.state = 'committed' AND coalesce({_HAS_LEFT} OR EXISTS (
+                   SELECT FROM logistics.errand e WHERE e.shipment_id = s.shipment_id AND s.cancelled_at IS NOT NULL
+                      AND e.kind IN ('book', 'withdraw') AND e.next_attempt_at IS NOT NULL), FALSE))
+        UNION ALL
+        SELECT format('order %s is cancelled and its parcel is gone, its stock is %s', o.id, r.state)
+          FROM settled o JOIN inventory.reservation r ON r.order_id = o.id JOIN logistics.shipment s ON s.order_id = o.id
+         WHERE {_CALLED_OFF} AND {_HAS_LEFT} AND s.withdrawn_at IS NULL AND r.state <> 'committed'
         """,
     ),
 ]
@@ -171,14 +188,16 @@ MONEY = [
     ),
     Invariant(
         "cancelled_orders_keep_no_money",
-        "what was captured for a cancelled order has gone back, or is asked for",
-        "SELECT count(*) FROM orders.orders WHERE status = 'cancelled' AND captured > 0",
+        "what was captured for a cancelled order has gone back, is asked for, or was refused and is shown",
+        f"SELECT count(*) FROM orders.orders o WHERE {_CALLED_OFF} AND captured > 0",
         f"""
         WITH {_SETTLED}
         SELECT format('order %s is cancelled, %s captured, %s refunded or on the way', o.id, o.captured,
                       coalesce(sum(r.amount), 0))
           FROM settled o LEFT JOIN payments.refund r ON r.order_id = o.id AND r.state <> 'failed'
-         WHERE o.status = 'cancelled' AND o.captured > 0 AND {_ADMITTED}
+         WHERE {_CALLED_OFF} AND o.captured > 0 AND {_ADMITTED}
+           AND NOT (o.status = 'held' AND EXISTS (SELECT FROM jsonb_each(o.facts->'refunds') f
+                                                   WHERE f.value ? 'failure' AND NOT f.value ? 'reference'))
          GROUP BY o.id, o.captured HAVING coalesce(sum(r.amount), 0) < o.captured
         """,
     ),
