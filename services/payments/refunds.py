@@ -96,9 +96,15 @@ class Contradiction(ValueError):
 
 
 def merge(known: Refund | None, said: Refund) -> Refund:
-    """What is known with what was said, whichever came first. Raises Contradiction when they are not the same refund."""
+    """What is known with what was said, whichever came first. Raises Contradiction when they are not the same refund; but
+    what was told before anybody could judge it does not stand in the way of what orders asks for under the same id."""
     if known is None:
         return said
+    if known.order_id == said.order_id and known.reason is None and said.reason and known.amount != said.amount:
+        if known.state is State.WAITING:
+            return said
+        if known.state is State.FAILED:  # that was said, and orders asks again under another id
+            return replace(known, reason=said.reason)
     if (known.order_id, known.amount) != (said.order_id, said.amount):
         raise Contradiction(
             f"refund {said.id} is {known.amount} of order {known.order_id}, not {said.amount} of order {said.order_id}"
@@ -132,6 +138,8 @@ def settle(payment: Payment, refunds: Iterable[Refund], now: datetime) -> list[R
 def _settle(payment: Payment, refund: Refund, left: int, now: datetime) -> Refund:
     if payment.ending is None or refund.state not in (State.WAITING, State.AWAITING_SHOP):
         return refund
+    if refund.reason and refund.told and refund.told.source != payment.terms.collected_by:
+        refund = replace(refund, told=None)  # a stranger's word, under the id of what orders asked for
     if refund.state is State.WAITING and (failure := _objection(payment, refund, left)):
         return replace(refund, state=State.FAILED, failure=failure)
     if payment.terms.collected_by is None:

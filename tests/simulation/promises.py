@@ -164,10 +164,11 @@ def _said(history: History) -> Iterator[str]:
 
 
 def _is_strange(history: History, letter: Letter) -> bool:
-    """A system speaks of money that it had not taken."""
+    """A system speaks of money that it had not taken, or under a name that such a one has used up."""
     order = history.bus.orders.orders.get(letter.event.subject)
     theirs = order and order.placed and order.placed.collected_by == letter.event.envelope.source
-    return isinstance(letter.event, PaymentRefunded) and not theirs
+    used_up = letter.service == "payments" and letter.event.subject in {id for id, _ in history.people.strangers}
+    return isinstance(letter.event, PaymentRefunded) and (used_up or not theirs)
 
 
 def _letters(history: History) -> Iterator[str]:

@@ -93,6 +93,30 @@ def test_a_claim_that_came_before_its_order_and_proves_foreign_fails() -> None:
     assert settled(a_captured_payment(collected_by=SHOP), claim)[0].state is State.FAILED
 
 
+STRANGER = Told("/shops/other", "x")
+ONE_FEN = Money(amount=1, currency="CNY")
+
+
+def test_a_strangers_word_does_not_stand_for_the_refund_that_orders_asks_for() -> None:
+    asked_of_us = replace(a_refund(), told=STRANGER)
+
+    assert settled(a_captured_payment(), asked_of_us)[0].state is State.DUE
+    assert settled(a_captured_payment(collected_by=SHOP), asked_of_us)[0].state is State.AWAITING_SHOP
+
+
+def test_a_word_of_another_sum_that_came_before_its_order_does_not_stand_in_the_way_of_what_orders_asks_for() -> None:
+    told = replace(a_refund(reason=None), amount=ONE_FEN, told=STRANGER)
+
+    assert refunds.merge(told, a_refund()) == a_refund()
+
+
+def test_a_word_that_proved_foreign_has_failed_and_what_is_asked_for_under_its_id_stays_so() -> None:
+    told = replace(a_refund(reason=None), amount=ONE_FEN, told=STRANGER)
+    failed = settled(a_captured_payment(), told)[0]
+
+    assert refunds.merge(failed, a_refund()).state is State.FAILED
+
+
 def test_a_refund_id_stands_for_one_amount_of_one_order() -> None:
     with pytest.raises(Contradiction, match="R-1"):
         refunds.merge(a_refund(), a_refund(order_id="T-2"))
