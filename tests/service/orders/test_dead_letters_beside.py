@@ -46,7 +46,7 @@ async def seconds_to_refund(bus: Bus, orders: Client, ids: list[str], refund_id:
 
 
 async def test_a_letter_keeps_what_a_newer_version_of_its_sender_says(bus: Bus, orders: Client, order_id: str) -> None:
-    sent = orjson.loads(on_the_wire(a_refund(order_id), source="/shops/a")) | {"till": "4"}
+    sent = orjson.loads(on_the_wire(a_refund(order_id), source="/orderbus/payments")) | {"till": "4"}
     sent["data"] |= {"gift": {"card": True}}
 
     await bus.publish_bytes(orjson.dumps(sent), codec.SINGLE, "payment.refunded")

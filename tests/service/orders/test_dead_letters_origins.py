@@ -161,7 +161,7 @@ async def test_a_letter_of_before_whose_handler_had_raised_had_been_let_in_and_i
     house: House, bus: Bus, orders: Client, order_id: str, sku: str
 ) -> None:
     await sell(bus, orders, sku)
-    await bus.publish(a_refund(order_id), source="/shops/a")
+    await bus.publish(a_refund(order_id), source="/orderbus/payments")
     id = (await letter_about(orders, order_id))["id"]
     await without_origin(house, id)
 
