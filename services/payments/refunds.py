@@ -30,6 +30,10 @@ class Told:
     reference: str
 
 
+RefundKey = tuple[str, str]
+"""Its order, and what it is called there: shops count their refunds from one, each for itself."""
+
+
 @dataclass(frozen=True)
 class Refund:
     """What is known of one refund. `reason` is set once orders has asked for it, with `asked_by` where a person or a system
@@ -48,6 +52,11 @@ class Refund:
     due_at: datetime | None = None
     attempts: int = 0
     cause: Envelope | None = None
+
+    @property
+    def key(self) -> RefundKey:
+        """What it is known by."""
+        return self.order_id, self.id
 
     @property
     def claims_money(self) -> bool:
@@ -100,15 +109,13 @@ def merge(known: Refund | None, said: Refund) -> Refund:
     what was told before anybody could judge it does not stand in the way of what orders asks for under the same id."""
     if known is None:
         return said
-    if known.order_id == said.order_id and known.reason is None and said.reason and known.amount != said.amount:
+    if known.reason is None and said.reason and known.amount != said.amount:
         if known.state is State.WAITING:
             return said
         if known.state is State.FAILED:  # that was said, and orders asks again under another id
             return replace(known, reason=said.reason)
-    if (known.order_id, known.amount) != (said.order_id, said.amount):
-        raise Contradiction(
-            f"refund {said.id} is {known.amount} of order {known.order_id}, not {said.amount} of order {said.order_id}"
-        )
+    if known.amount != said.amount:
+        raise Contradiction(f"refund {said.id} of order {said.order_id} is {known.amount}, not {said.amount}")
     return replace(
         known,
         reason=known.reason or said.reason,

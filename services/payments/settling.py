@@ -8,12 +8,13 @@ from typing import TypeVar
 from services.payments import channels, charging, ledger, refunds, store
 from services.payments.charging import Errand, Payment
 from services.payments.facts import Fact
-from services.payments.refunds import Refund
+from services.payments.refunds import Refund, RefundKey
 from shared import telemetry
 from shared.database import Tx
 from shared.records import replace
 
 Intent = TypeVar("Intent", Payment, Refund)
+Refunds = Mapping[RefundKey, Refund]
 
 
 async def learn(tx: Tx, news: Sequence[tuple[str, Fact]], asked: Mapping[str, Errand] | None = None) -> None:
@@ -34,12 +35,12 @@ async def learn(tx: Tx, news: Sequence[tuple[str, Fact]], asked: Mapping[str, Er
 async def learn_refunds(tx: Tx, said: Sequence[Refund]) -> None:
     """Add what orders asked for, or what a shop says it gave back. Raises Contradiction."""
     payments = await store.lock(tx, {refund.order_id for refund in said})
-    before = await store.lock_refunds(tx, payments, {refund.id for refund in said})
+    before = await store.lock_refunds(tx, payments)
     after = dict(before)
     for refund in said:
         if refund.told:
             refunds.check_source(payments[refund.order_id], refund.told.source)
-        after[refund.id] = refunds.merge(after.get(refund.id), refund)
+        after[refund.key] = refunds.merge(after.get(refund.key), refund)
     await _settle(tx, payments, before, after)
 
 
@@ -47,7 +48,7 @@ async def learn_answers(tx: Tx, answers: Sequence[tuple[Refund, refunds.Answer]]
     """Add what the provider said of refunds."""
     payments = await store.lock(tx, {refund.order_id for refund, _ in answers})
     before = await store.lock_refunds(tx, payments)
-    after = before | {refund.id: refunds.answered(before[refund.id], answer, tx.now) for refund, answer in answers}
+    after = before | {refund.key: refunds.answered(before[refund.key], answer, tx.now) for refund, answer in answers}
     await _settle(tx, payments, before, after)
 
 
@@ -70,7 +71,7 @@ async def _save(tx: Tx, before: Mapping[str, Payment], changed: Sequence[Payment
         tx.wake("charge")
 
 
-async def _settle(tx: Tx, payments: Mapping[str, Payment], before: Mapping[str, Refund], after: Mapping[str, Refund]) -> None:
+async def _settle(tx: Tx, payments: Mapping[str, Payment], before: Refunds, after: Refunds) -> None:
     """Take each refund as far as it can go, now that so much is known of it and of its payment."""
     of_order: defaultdict[str, list[Refund]] = defaultdict(list)
     for refund in after.values():
@@ -81,7 +82,7 @@ async def _settle(tx: Tx, payments: Mapping[str, Payment], before: Mapping[str, 
         for refund in refunds.settle(payments[order_id], known, tx.now)
     ]
     await _save_given_back(tx, payments, settled)
-    await _save_refunds(tx, payments, before, [refund for refund in settled if refund != before.get(refund.id)])
+    await _save_refunds(tx, payments, before, [refund for refund in settled if refund != before.get(refund.key)])
 
 
 async def _sent_at_once(tx: Tx, payment: Payment, refund: Refund) -> Refund:
@@ -102,15 +103,15 @@ async def _save_given_back(tx: Tx, payments: Mapping[str, Payment], settled: Seq
         await store.save(tx, changed)
 
 
-async def _save_refunds(tx: Tx, payments: Mapping[str, Payment], before: Mapping[str, Refund], changed: Sequence[Refund]) -> None:
+async def _save_refunds(tx: Tx, payments: Mapping[str, Payment], before: Refunds, changed: Sequence[Refund]) -> None:
     if not changed:
         return
     kept = [_traced(tx, refund) for refund in changed]
     await store.save_refunds(tx, kept)
-    moved = [entry for r in kept for entry in ledger.of_refund(payments[r.order_id], before.get(r.id), r)]
+    moved = [entry for r in kept for entry in ledger.of_refund(payments[r.order_id], before.get(r.key), r)]
     if moved:
         await store.enter(tx, moved)
-    tx.announce(event for refund in kept for event in refunds.follows(before.get(refund.id), refund))
+    tx.announce(event for refund in kept for event in refunds.follows(before.get(refund.key), refund))
     if any(refund.due_at is not None and refund.due_at <= tx.now for refund in kept):
         tx.wake("refund")
 

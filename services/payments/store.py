@@ -11,7 +11,7 @@ from services.payments import refunds
 from services.payments.charging import Ending, Payment
 from services.payments.facts import Placed
 from services.payments.ledger import Entry
-from services.payments.refunds import Owed, Refund, Told
+from services.payments.refunds import Owed, Refund, RefundKey, Told
 from services.payments.settings import settings
 from shared.database import Row, Tx
 from shared.events import Envelope
@@ -82,36 +82,31 @@ async def order_of(tx: Tx, payment_id: UUID) -> str | None:
     return order_id
 
 
-async def lock_refunds(tx: Tx, order_ids: Collection[str], ids: Collection[str] = ()) -> dict[str, Refund]:
-    """All refunds of these orders, whose payments are locked, and those with these ids, whosever they are."""
+async def lock_refunds(tx: Tx, order_ids: Collection[str]) -> dict[RefundKey, Refund]:
+    """All refunds of these orders, whose payments are locked."""
     rows = await tx.fetch(
-        "SELECT * FROM refund WHERE order_id = any($1::text[]) OR id = any($2::text[]) ORDER BY id FOR UPDATE",
-        sorted(order_ids),
-        sorted(ids),
+        "SELECT * FROM refund WHERE order_id = any($1::text[]) ORDER BY order_id, id FOR UPDATE", sorted(order_ids)
     )
-    return {row["id"]: _refund_of(row) for row in rows}
+    return {(row["order_id"], row["id"]): _refund_of(row) for row in rows}
 
 
 async def save_refunds(tx: Tx, known: Sequence[Refund]) -> None:
-    """Keep what is known of these refunds. Raises Contradiction where another order has taken the id meanwhile."""
-    tag = await tx.execute(
+    """Keep what is known of these refunds; their payments are locked."""
+    await tx.execute(
         """
         INSERT INTO refund (id, order_id, amount, currency, reason, asked_by, told_by, told_reference, state, reference, failure,
                             due_at, attempts, cause)
         SELECT id, order_id, amount, currency, reason, asked_by, told_by, told_reference, state, reference, failure,
                due_at, attempts, cause
           FROM jsonb_populate_recordset(NULL::refund, $1)
-         ORDER BY id
-            ON CONFLICT (id) DO UPDATE
+         ORDER BY order_id, id
+            ON CONFLICT ON CONSTRAINT refund_is_known_in_its_order DO UPDATE
            SET (reason, asked_by, told_by, told_reference, state, reference, failure, due_at, attempts, cause)
              = (EXCLUDED.reason, EXCLUDED.asked_by, EXCLUDED.told_by, EXCLUDED.told_reference, EXCLUDED.state, EXCLUDED.reference,
                 EXCLUDED.failure, EXCLUDED.due_at, EXCLUDED.attempts, EXCLUDED.cause)
-         WHERE refund.order_id = EXCLUDED.order_id
         """,
         [_refund_row(refund) for refund in known],
     )
-    if int(tag.split()[-1]) != len(known):
-        raise refunds.Contradiction(f"another order has one of the refunds {', '.join(sorted(r.id for r in known))}")
 
 
 async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
@@ -121,7 +116,8 @@ async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
         WITH claimed AS (
             UPDATE refund
                SET due_at = $1 + $3::interval, attempts = attempts + 1, attempted_at = coalesce(attempted_at, $1)
-             WHERE id IN (SELECT id FROM refund WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+             WHERE (order_id, id) IN (
+                   SELECT order_id, id FROM refund WHERE due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
             RETURNING refund
         )
         SELECT refund, payment FROM claimed JOIN payment ON payment.order_id = (claimed.refund).order_id

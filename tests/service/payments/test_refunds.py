@@ -115,6 +115,28 @@ async def test_what_the_shop_collected_is_refunded_when_the_shop_says_so(payment
     await until(is_refunded)
 
 
+async def test_shops_may_call_their_refunds_alike_each_is_of_its_own_order(
+    payments: Client, bus: Bus, house: House, order_id: str
+) -> None:
+    told = {}
+    for number, shop in enumerate((SHOP, "/shops/jd-7")):
+        id = f"{order_id}-{number}"
+        await order(bus, id, "alipay", collected_by=shop)
+        await until_state(payments, id, "captured")
+        told[id] = PaymentRefunded(order_id=id, refund_id="1", amount=PRICE, reference=f"{shop} 1")
+        await bus.publish(told[id], source=shop)
+
+    async def are_refunded() -> bool:
+        known = [(await payment_of(payments, id))["refunds"] for id in told]
+        return [[refund["reference"] for refund in each] for each in known] == [[event.reference] for event in told.values()]
+
+    await until(are_refunded)
+    connection = await asyncpg.connect(house.database_url)
+    entered = "SELECT count(*) FROM payments.ledger_entry WHERE kind = 'refunded' AND order_id = any($1)"
+    assert await connection.fetchval(entered, list(told)) == 2
+    await connection.close()
+
+
 async def test_a_refund_told_by_another_shop_is_a_dead_letter_that_says_why(
     payments: Client, bus: Bus, house: House, order_id: str
 ) -> None:

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.payments import refunds
 from services.payments.charging import Ending, Errand, Payment
 from services.payments.ledger import Entry
-from services.payments.refunds import Owed, Refund
+from services.payments.refunds import Owed, Refund, RefundKey
 from shared.database import Tx
 from shared.records import replace
 from tests.simulation.memory.tables import Tables, draw, require
@@ -18,10 +17,10 @@ LEASE = timedelta(seconds=20)
 
 @dataclass
 class PaymentsTables(Tables):
-    """Payments by order, refunds by id, the ledger, and which webhooks were heard."""
+    """Payments by order, refunds by order and id, the ledger, and which webhooks were heard."""
 
     payments: dict[str, Payment] = field(default_factory=dict)
-    refunds: dict[str, Refund] = field(default_factory=dict)
+    refunds: dict[RefundKey, Refund] = field(default_factory=dict)
     ledger: dict[int, Entry] = field(default_factory=dict)
     notifications: dict[str, None] = field(default_factory=dict)
 
@@ -71,28 +70,28 @@ async def order_of(tx: Tx, payment_id: UUID) -> str | None:
     return next((payment.order_id for payment in _of(tx).payments.values() if payment.id == payment_id), None)
 
 
-async def lock_refunds(tx: Tx, order_ids: Collection[str], ids: Collection[str] = ()) -> dict[str, Refund]:
+async def lock_refunds(tx: Tx, order_ids: Collection[str]) -> dict[RefundKey, Refund]:
     known = _of(tx).refunds
-    return {id: known[id] for id in sorted(known) if id in ids or known[id].order_id in order_ids}
+    return {key: known[key] for key in sorted(known) if key[0] in order_ids}
 
 
 async def save_refunds(tx: Tx, known: Sequence[Refund]) -> None:
     tables = _of(tx)
     for refund in known:
-        before = tables.refunds.get(refund.id, refund)
-        if before.order_id != refund.order_id:
-            raise refunds.Contradiction(f"another order has the refund {refund.id}")
-        tables.refunds[refund.id] = replace(refund, attempted_at=before.attempted_at)
+        before = tables.refunds.get(refund.key, refund)
+        tables.refunds[refund.key] = replace(refund, attempted_at=before.attempted_at)
 
 
 async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
     tables = _of(tx)
     claimed = []
-    for refund in sorted((r for r in tables.refunds.values() if r.due_at and r.due_at <= tx.now), key=lambda r: (r.due_at, r.id)):
-        tables.refunds[refund.id] = replace(
+    for refund in sorted(
+        (r for r in tables.refunds.values() if r.due_at and r.due_at <= tx.now), key=lambda r: (r.due_at, r.key)
+    ):
+        tables.refunds[refund.key] = replace(
             refund, due_at=tx.now + LEASE, attempts=refund.attempts + 1, attempted_at=refund.attempted_at or tx.now
         )
-        claimed.append(Owed(tables.refunds[refund.id], tables.payments[refund.order_id]))
+        claimed.append(Owed(tables.refunds[refund.key], tables.payments[refund.order_id]))
     return claimed[:limit]
 
 
