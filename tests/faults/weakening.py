@@ -17,53 +17,64 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".orderbus", ".venv", ".*_cache", "__p
 
 @dataclass(frozen=True, slots=True)
 class Safeguard:
-    """A piece of a file, what stands there without it, and the faults that must then be survived no more."""
+    """Pieces of files, what stands there without them, and the faults that must then be survived no more."""
 
-    file: str
-    is_there: str
-    is_not: str
+    changes: tuple[tuple[str, str, str], ...]
     faults: tuple[str, ...]
 
 
 SAFEGUARDS = {
     "outbox_sweeper": Safeguard(
-        "shared/service.py",
-        'repeat(relay.sweep, timedelta(seconds=1), "sweep"),',
-        "",
+        (("shared/service.py", 'repeat(relay.sweep, timedelta(seconds=1), "sweep"),', ""),),
         ("rabbitmq_connection_cut", "rabbitmq_kill"),
     ),
     "inbox": Safeguard(
-        "shared/inbox.py",
-        'return list(by_key.values()) if len(rows) == len(by_key) else [by_key[row["key"]] for row in rows]',
-        "del rows\n    return list(events)",
+        (
+            (
+                "shared/inbox.py",
+                'return list(by_key.values()) if len(rows) == len(by_key) else [by_key[row["key"]] for row in rows]',
+                "del rows\n    return list(events)",
+            ),
+        ),
         ("events_duplicated", "kill_service"),
     ),
     "idempotency_key": Safeguard(
-        "shared/http.py",
-        'request.headers.get("idempotency-key")',
-        "None",
+        (("shared/http.py", 'request.headers.get("idempotency-key")', "None"),),
         ("kill_service", "commit_cut"),
     ),
     "lock_of_orders": Safeguard(
-        "services/orders/store.py",
-        "WHERE id = any($1::text[]) ORDER BY id FOR UPDATE",
-        "WHERE id = any($1::text[])",
+        (
+            (
+                "services/orders/store.py",
+                "WHERE id = any($1::text[]) ORDER BY id FOR UPDATE",
+                "WHERE id = any($1::text[])",
+            ),
+        ),
         ("hot_article", "events_reordered"),
     ),
-    "lock_of_shelves": Safeguard(
-        "services/inventory/store.py",
-        "ORDER BY shelf.sku, location FOR UPDATE OF shelf",
-        "ORDER BY shelf.sku, location",
+    # either alone is enough: what the lock does not keep apart, the constraint refuses, and it is tried again
+    "lock_of_shelves_and_its_constraint": Safeguard(
+        (
+            (
+                "services/inventory/store.py",
+                "ORDER BY shelf.sku, location FOR UPDATE OF shelf",
+                "ORDER BY shelf.sku, location",
+            ),
+            (
+                "services/inventory/migrations/0001_inventory.sql",
+                "CHECK (0 <= reserved AND reserved <= on_hand)",
+                "CHECK (TRUE)",
+            ),
+        ),
         ("hot_article",),
     ),
     "key_of_charge": Safeguard(
-        "services/payments/channels/stripe.py",
-        'headers={"Idempotency-Key": key}',
-        "headers={}",
+        (("services/payments/channels/stripe.py", 'headers={"Idempotency-Key": key}', "headers={}"),),
         ("partner_timeout_after_charge", "carrier_drops_connection"),
     ),
     "search_for_waybill": Safeguard(
-        "services/logistics/carriers/dhl.py", "if again and not", "if False and not", ("carrier_drops_connection",)
+        (("services/logistics/carriers/dhl.py", "if again and not", "if False and not"),),
+        ("carrier_drops_connection",),
     ),
 }
 
@@ -73,10 +84,11 @@ def missed(name: str, safeguard: Safeguard) -> list[str]:
     with tempfile.TemporaryDirectory(prefix=f"orderbus-without-{name}-") as temporary:
         tree = Path(temporary) / "checkout"
         shutil.copytree(CHECKOUT, tree, ignore=LEFT_OUT)
-        file = tree / safeguard.file
-        text = file.read_text()
-        assert safeguard.is_there in text, f"{name} is no longer where it was, in {safeguard.file}"
-        file.write_text(text.replace(safeguard.is_there, safeguard.is_not))
+        for path, is_there, is_not in safeguard.changes:
+            file = tree / path
+            text = file.read_text()
+            assert is_there in text, f"{name} is no longer where it was, in {path}"
+            file.write_text(text.replace(is_there, is_not))
         only = [argument for fault in safeguard.faults for argument in ("--only", fault)]
         answer = subprocess.run(
             [sys.executable, "-P", "-m", "deploy.cli", "faults", "--json", "--seed", "1", *only],
