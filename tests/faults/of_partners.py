@@ -62,18 +62,20 @@ async def webhook_never(scene: Scene) -> int:
 @fault("partners", rate=4)
 async def carrier_drops_connection(scene: Scene) -> int:
     """The label is made, the charge taken, the message sent; then the connection breaks before the answer."""
-    taps = []
+    taps: dict[bytes, list[LostAnswers]] = {needle: [] for needle in ASKED}
     for replica in (*scene.fleet.of("payments"), *scene.fleet.of("logistics")):
         needles = ASKED[:1] if replica.service == "payments" else ASKED[1:]
-        replica.links["sandbox"].tap = tap = _Several([LostAnswers(needle, int(scene.long(2, 10))) for needle in needles])
-        taps.append(tap)
+        lost = [LostAnswers(needle, int(scene.long(2, 10))) for needle in needles]
+        replica.links["sandbox"].tap = _Several(lost)
+        for needle, each in zip(needles, lost, strict=True):
+            taps[needle].append(each)
     await scene.shoppers.acknowledged(scene.buy(DHL, int(scene.long(6, 30))))
 
-    async def has_struck() -> bool:
-        return sum(tap.struck for tap in taps) >= len(ASKED)
+    async def have_all_struck() -> bool:
+        return all(any(tap.struck for tap in of_one) for of_one in taps.values())
 
-    await scene.until(has_struck, 30, "nobody asked the partners")
-    return sum(tap.struck for tap in taps)
+    await scene.until(have_all_struck, 60, "not every partner was asked")
+    return sum(tap.struck for of_one in taps.values() for tap in of_one)
 
 
 @fault("partners", rate=2)
@@ -95,10 +97,6 @@ class _Several:
 
     def __init__(self, taps: Sequence[LostAnswers]) -> None:
         self._taps = taps
-
-    @property
-    def struck(self) -> int:
-        return sum(tap.struck for tap in self._taps)
 
     def ask(self, connection: Connection, data: bytes) -> bytes:
         """Strike, or let pass."""
