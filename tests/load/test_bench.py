@@ -31,6 +31,7 @@ BRIEF = Scale(
 )
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(
     not all(server.is_installed() for server in (postgres, rabbitmq, redis)), reason="the bench needs the servers' own programs"
 )
