@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import sys
 from typing import Annotated
 
@@ -37,6 +38,8 @@ def faults(
         typer.echo(f"orderbus: {error.args[0]}", err=True)
         raise typer.Exit(2) from None
     console.print(f"[bold]Orderbus[/]: {len(chosen)} faults, seed {chosen_seed}")
+    # told to end, it ends as by Ctrl-C: its servers with it
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with explaining_trouble():
 
         def say(line: str) -> None:
