@@ -124,26 +124,26 @@ async def _commit(answer: Answer, request: Request) -> Response:
 
 async def _tx(request: Request) -> database.Tx:
     """Opened when a route has been let in as far as to ask for it."""
-    opening = request.app.state.database.transaction([_origin(request)])
+    key = await idempotency.key_of(request, request.state.principal)
+    opening = request.app.state.database.transaction([origin(request)])
     tx: database.Tx = await request.state.transaction.enter_async_context(opening)
-    principal: Principal | None = request.state.principal
-    key = request.headers.get("idempotency-key")
-    if principal is not None and key is not None:
-        if (first := await idempotency.claim(tx, principal.subject, key, request)) is not None:
-            raise _Repeated(first)
+    if key is not None:
+        if (first := (await idempotency.claim(tx, [key])).get(key)) is not None:
+            raise first if isinstance(first, Problem) else _Repeated(first)
 
         async def keep(response: Response) -> None:
-            await idempotency.keep(tx, principal.subject, key, response)
+            await idempotency.keep(tx, {key: response})
 
         request.state.keep = keep
     return tx
 
 
-def _origin(request: Request) -> Envelope:
-    """The request as the cause of what it announces: only its trace is known."""
+def origin(request: Request, subject: str | None = None) -> Envelope:
+    """The request as the cause of what it announces, of the subject or of whatever it is: only its trace is known."""
     given = request.headers.get("traceparent")
     traceparent = given if telemetry.read_traceparent(given) else telemetry.new_traceparent()
-    return Envelope("", "", "http.request", "", request.state.received_at, traceparent=traceparent)
+    received_at = request.state.received_at
+    return Envelope("", "", "http.request", "", received_at, correlation_id=subject, traceparent=traceparent)
 
 
 async def _reader(request: Request) -> AsyncIterator[database.Reader]:

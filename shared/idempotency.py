@@ -1,48 +1,107 @@
 """Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a repeated write gets the first answer again."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 
 from fastapi import Request, Response
 
-from shared.database import Tx
-from shared.problems import Unprocessable
+from shared.auth import Principal
+from shared.database import Row, Tx
+from shared.problems import Problem, Unprocessable
 
 MAX_KEY = 255
 
 
-async def claim(tx: Tx, owner: str, key: str, request: Request) -> Response | None:
-    """Take the key, or give back what was answered the first time. A second request that comes while the first is
-    under way waits for it. Raises Unprocessable when the key was used for something else."""
-    if not 0 < len(key) <= MAX_KEY:
-        raise Unprocessable(f"Idempotency-Key should have 1 to {MAX_KEY} characters, not {len(key)}")
-    request_hash = sha256(f"{request.method} {request.url.path}\n".encode() + await request.body()).digest()
-    taken = await tx.fetchval(
-        """
-        INSERT INTO idempotency_key (owner, key, request_hash) VALUES ($1, $2, $3)
-        ON CONFLICT ON CONSTRAINT idempotency_key_is_used_once DO NOTHING RETURNING TRUE
-        """,
-        owner,
-        key,
-        request_hash,
-    )
-    if taken:
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One write of one caller; the hash tells it from any other that comes under the same name."""
+
+    owner: str
+    name: str
+    request_hash: bytes
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What is used once."""
+        return self.owner, self.name
+
+
+async def key_of(request: Request, caller: Principal | None) -> Key | None:
+    """The key that the caller sent, if any. Raises Unprocessable for one that is too long."""
+    name = request.headers.get("idempotency-key")
+    if caller is None or name is None:
         return None
-    first = await tx.fetchrow(
-        "SELECT request_hash, status, headers, body FROM idempotency_key WHERE owner = $1 AND key = $2", owner, key
-    )
-    if first is None or first["request_hash"] != request_hash:
-        raise Unprocessable("this Idempotency-Key was used for another request; use a new key for each")
-    return Response(first["body"], first["status"], {**first["headers"], "idempotent-replayed": "true"})
+    if not 0 < len(name) <= MAX_KEY:
+        raise Unprocessable(f"Idempotency-Key should have 1 to {MAX_KEY} characters, not {len(name)}")
+    request_hash = sha256(f"{request.method} {request.url.path}\n".encode() + await request.body()).digest()
+    return Key(caller.subject, name, request_hash)
 
 
-async def keep(tx: Tx, owner: str, key: str, response: Response) -> None:
-    """Keep the answer with the writes it answers for."""
-    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-    await tx.execute(
-        "UPDATE idempotency_key SET status = $3, headers = $4, body = $5 WHERE owner = $1 AND key = $2",
-        owner,
-        key,
-        response.status_code,
-        headers,
-        bytes(response.body),
+async def claim(tx: Tx, keys: Iterable[Key]) -> dict[Key, Response | Problem]:
+    """Take the keys, each of another place. Those that were used before are given back with what was answered then, or with
+    Unprocessable when it was something else that was asked. While the first request of a key is under way this waits for it."""
+    # in their order: two processes with the same keys wait for each other instead of deadlocking
+    wanted = sorted(keys, key=lambda key: key.place)
+    if not wanted:
+        return {}
+    taken = await tx.fetch(
+        """
+        INSERT INTO idempotency_key (owner, key, request_hash) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
+        ON CONFLICT ON CONSTRAINT idempotency_key_is_used_once DO NOTHING RETURNING owner, key
+        """,
+        *_columns(wanted),
+        [key.request_hash for key in wanted],
     )
+    fresh = {(row["owner"], row["key"]) for row in taken}
+    return await _first_answers(tx, [key for key in wanted if key.place not in fresh])
+
+
+async def keep(tx: Tx, answers: Mapping[Key, Response | Problem]) -> None:
+    """Keep the answers with the writes they answer for. A key that was answered with a problem may be used again."""
+    given = {key: answer for key, answer in answers.items() if isinstance(answer, Response)}
+    if given:
+        await tx.execute(
+            """
+            UPDATE idempotency_key k SET status = new.status, headers = new.headers, body = new.body
+              FROM unnest($1::text[], $2::text[], $3::integer[], $4::jsonb[], $5::bytea[]) new (owner, key, status, headers, body)
+             WHERE k.owner = new.owner AND k.key = new.key
+            """,
+            *_columns(given),
+            [answer.status_code for answer in given.values()],
+            [{name: value for name, value in answer.headers.items() if name != "content-length"} for answer in given.values()],
+            [bytes(answer.body) for answer in given.values()],
+        )
+    if refused := [key for key in answers if key not in given]:
+        await tx.execute(
+            """
+            DELETE FROM idempotency_key k USING unnest($1::text[], $2::text[]) refused (owner, key)
+             WHERE k.owner = refused.owner AND k.key = refused.key
+            """,
+            *_columns(refused),
+        )
+
+
+async def _first_answers(tx: Tx, keys: Iterable[Key]) -> dict[Key, Response | Problem]:
+    used = {key.place: key for key in keys}
+    if not used:
+        return {}
+    rows = await tx.fetch(
+        """
+        SELECT k.owner, k.key, request_hash, status, headers, body
+          FROM unnest($1::text[], $2::text[]) used (owner, key) JOIN idempotency_key k USING (owner, key)
+        """,
+        *_columns(used.values()),
+    )
+    answered = {used[row["owner"], row["key"]]: row for row in rows}
+    return {key: _first_answer(key, answered.get(key)) for key in used.values()}
+
+
+def _first_answer(key: Key, row: Row | None) -> Response | Problem:
+    if row is None or row["request_hash"] != key.request_hash:
+        return Unprocessable("this Idempotency-Key was used for another request; use a new key for each")
+    return Response(row["body"], row["status"], {**row["headers"], "idempotent-replayed": "true"})
+
+
+def _columns(keys: Iterable[Key]) -> tuple[list[str], list[str]]:
+    return [key.owner for key in keys], [key.name for key in keys]

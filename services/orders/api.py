@@ -1,10 +1,11 @@
 """HTTP in."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import uuid_utils.compat
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.orders import admission, lifecycle, placing, store, views
@@ -18,7 +19,8 @@ from shared.database import Tx as DatabaseTx
 from shared.events import OURS
 from shared.events.fields import OrderId, Reason
 from shared.http import Reader, Transactional, Tx
-from shared.problems import NotFound, Unprocessable
+from shared.joining import Joined
+from shared.problems import NotFound, Problem, Unprocessable
 
 router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=Transactional)
 
@@ -57,22 +59,37 @@ class AskRefund(BaseModel):
     reason: Reason = "refund_requested"
 
 
-@router.post("", status_code=201, dependencies=[scope("orders:write")])
-async def place_order(wish: PlaceOrder, caller: Caller, tx: Tx, response: Response) -> OrderView:
+@router.post("", status_code=201, response_model=OrderView, dependencies=[scope("orders:write")])
+async def place_order(wish: PlaceOrder, caller: Caller, request: Request) -> Response:
     """Accept an order, priced by our own price list; stock, payment and shipping follow by themselves.
 
     It belongs to the `source` of the token, if that is bound to one.
     422 when an article is unknown or sold in another currency: `line` is the index of the offending line.
     """
-    prices = await store.prices(tx, {line.sku for line in wish.lines})
+    order_id = str(uuid_utils.compat.uuid7())
+    return await place_together(request, (order_id, caller.source or SOURCE, wish), order_id)
+
+
+@Joined
+async def place_together(wishes: Sequence[tuple[str, str, PlaceOrder]], tx: DatabaseTx) -> list[Response | Problem]:
+    """Price and admit what was asked for at the same time."""
+    prices = await store.prices(tx, {line.sku for _, _, wish in wishes for line in wish.lines})
+    orders = [_priced(order_id, source, wish, prices, tx.now) for order_id, source, wish in wishes]
+    await admission.admit(tx, [order for order in orders if isinstance(order, Order)])
+    return [_accepted(order) if isinstance(order, Order) else order for order in orders]
+
+
+def _priced(order_id: str, source: str, wish: PlaceOrder, prices: placing.PriceList, now: datetime) -> Order | Problem:
     try:
-        placed = placing.placed(str(uuid_utils.compat.uuid7()), caller.source or SOURCE, wish, prices)
+        placed = placing.placed(order_id, source, wish, prices)
     except placing.CannotPrice as refusal:
-        raise Unprocessable(refusal.detail, reason=refusal.reason, line=refusal.line) from None
-    order = lifecycle.place(placed, tx.now, suspicions(wish.lines, settings().orders_review_quantity))
-    await admission.admit(tx, [order])
-    response.headers["location"] = f"/api/orders/{order.id}"
-    return OrderView.of(order)
+        return Unprocessable(refusal.detail, reason=refusal.reason, line=refusal.line)
+    return lifecycle.place(placed, now, suspicions(wish.lines, settings().orders_review_quantity))
+
+
+def _accepted(order: Order) -> Response:
+    body = OrderView.of(order).model_dump_json()
+    return Response(body, 201, {"location": f"/api/orders/{order.id}"}, media_type="application/json")
 
 
 @router.get("", dependencies=[scope("orders:read")])

@@ -1,15 +1,18 @@
 """Events in over HTTP, for systems that have no AMQP."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from shared import codec
 from shared.auth import Caller, Principal, scope
+from shared.database import Tx
 from shared.events import Envelope, Event
-from shared.http import Transactional, Tx
-from shared.problems import Forbidden, Unprocessable
+from shared.http import Transactional
+from shared.joining import Joined
+from shared.problems import Forbidden, Problem, Unprocessable
 
 router = APIRouter(prefix="/api/events", tags=["events"], route_class=Transactional)
 
@@ -24,14 +27,18 @@ BODY = {
 }
 
 
+Said = Sequence[tuple[Event, Envelope]]
+"""The events of one request, each in the envelope it goes on the bus in."""
+
+
 class Accepted(BaseModel):
     """How many events were taken."""
 
     accepted: int
 
 
-@router.post("", status_code=202, dependencies=[scope("events:publish")], openapi_extra=BODY)
-async def publish_events(request: Request, tx: Tx, caller: Caller) -> Accepted:
+@router.post("", status_code=202, response_model=Accepted, dependencies=[scope("events:publish")], openapi_extra=BODY)
+async def publish_events(request: Request, caller: Caller) -> Response:
     """Take CloudEvents, one (`application/cloudevents+json`, or binary mode) or a batch
     (`application/cloudevents-batch+json`): all of them, or with 422 none. They are on the bus when they could also be
     read back after a power cut; publishing the same id again does nothing twice.
@@ -46,8 +53,18 @@ async def publish_events(request: Request, tx: Tx, caller: Caller) -> Accepted:
     ]
     if wrong:
         raise Unprocessable("; ".join(wrong[:5]), errors=wrong[:100])
-    tx.forward([(event, _admitted(event, caller)) for event in decoded.events])
-    return Accepted(accepted=len(decoded.events))
+    return await forward_together(request, [(event, _admitted(event, caller)) for event in decoded.events])
+
+
+@Joined
+async def forward_together(said: Sequence[Said], tx: Tx) -> list[Response | Problem]:
+    """Put on the bus what was handed in at the same time."""
+    tx.forward([event for events in said for event in events])
+    return [_accepted(len(events)) for events in said]
+
+
+def _accepted(events: int) -> Response:
+    return Response(Accepted(accepted=events).model_dump_json(), 202, media_type="application/json")
 
 
 def _admitted(event: Event, caller: Principal) -> Envelope:

@@ -39,7 +39,7 @@ SAFEGUARDS = {
         ("events_duplicated", "kill_service"),
     ),
     "idempotency_key": Safeguard(
-        (("shared/http.py", 'request.headers.get("idempotency-key")', "None"),),
+        (("shared/idempotency.py", 'request.headers.get("idempotency-key")', "None"),),
         ("kill_service", "commit_cut"),
     ),
     "lock_of_orders": Safeguard(
