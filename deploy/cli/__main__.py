@@ -22,7 +22,8 @@ COMMANDS: dict[str, str | None] = {
 }
 
 
-def _command_line() -> typer.Typer:
+def command_line() -> typer.Typer:
+    """All of it."""
     root = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
     for module, name in COMMANDS.items():
         root.add_typer(import_module(f"deploy.cli.{module}").app, name=name)
@@ -30,4 +31,4 @@ def _command_line() -> typer.Typer:
 
 
 if __name__ == "__main__":
-    _command_line()(prog_name="orderbus")
+    command_line()(prog_name="orderbus")

@@ -1,4 +1,4 @@
-"""`orderbus contracts`: what is written down of events and HTTP, brought up to date."""
+"""`orderbus contracts`: what is written down of events, HTTP, settings, metrics and commands, brought up to date."""
 
 import typer
 
@@ -7,7 +7,8 @@ app = typer.Typer()
 
 @app.command()
 def contracts() -> None:
-    """Write schemas, OpenAPI, AsyncAPI and docs/events.md from the code; refuses a change that breaks a consumer."""
+    """Write schemas, OpenAPI, AsyncAPI and the reference pages in docs/ from the code; refuses a change that breaks a
+    consumer."""
     from deploy.contracts import document, schemas
 
     try:

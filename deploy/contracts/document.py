@@ -1,13 +1,18 @@
-"""Documents made from the code: docs/events.md and each service's OpenAPI and AsyncAPI."""
+"""Documents made from the code: the reference pages in docs/ and each service's OpenAPI and AsyncAPI."""
 
 import json
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import typer
+from prometheus_client.metrics import MetricWrapperBase
 from pydantic_core import to_json
+from typer.cli import get_docs_for_click
 
+from deploy.cli.__main__ import command_line
 from deploy.contracts.schemas import file_of
 from deploy.services import SERVICES
 from shared import asyncapi
@@ -23,6 +28,8 @@ def documents() -> Mapping[Path, str]:
         DOCS / "events.md": events_page(),
         DOCS / "http.md": http_page(),
         DOCS / "settings.md": settings_page(),
+        DOCS / "metrics.md": metrics_page(),
+        DOCS / "cli.md": commands_page(),
     }
     for name, service in SERVICES.items():
         found[DOCS / "openapi" / f"{name}.json"] = _json(service.openapi())
@@ -86,6 +93,40 @@ def settings_page() -> str:
         if own.model_fields.keys() - Settings.model_fields.keys():
             parts += [f"\n## {name}\n", *_settings(own, set(Settings.model_fields))]
     return "\n".join(parts) + "\n"
+
+
+def metrics_page() -> str:
+    """docs/metrics.md."""
+    parts = [
+        "# Metrics\n\nMade by `./orderbus contracts`; do not edit. `GET /metrics` of each service has these, and "
+        "prometheus-client's own `process_…` and `python_…`. A histogram is its `_bucket`, `_sum` and `_count`. "
+        "Labels are never ids.\n"
+    ]
+    for heading, package in [("Every service", "shared"), *((name, f"services.{name}") for name in SERVICES)]:
+        if rows := [_metric(each) for each in _metrics_of(package)]:
+            parts += [f"## {heading}\n\n| metric | type | labels | what it is |\n| --- | --- | --- | --- |", *rows, ""]
+    return "\n".join(parts)
+
+
+def _metrics_of(package: str) -> Iterator[MetricWrapperBase]:
+    """What its modules count, in the sequence in which it is written there."""
+    for name in sorted(sys.modules):
+        if name.startswith(f"{package}."):
+            yield from (each for each in vars(sys.modules[name]).values() if isinstance(each, MetricWrapperBase))
+
+
+def _metric(metric: MetricWrapperBase) -> str:
+    (family,) = metric.describe()
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+    return f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
+
+
+def commands_page() -> str:
+    """docs/cli.md."""
+    root = typer.main.get_command(command_line())
+    page = get_docs_for_click(obj=root, ctx=typer.Context(root), name="./orderbus", title="Commands")
+    return page.replace("# Commands\n", "# Commands\n\nMade by `./orderbus contracts`; do not edit.\n", 1).rstrip() + "\n"
 
 
 def _settings(settings: type[Settings], known: Collection[str]) -> list[str]:
