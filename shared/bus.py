@@ -232,4 +232,6 @@ class Consumer:
             dead_letters.Letter(codec.whole(event), reason, event.envelope, None, event.origin) for event in decoded.events
         ]
         log.error("the broker gave up", events=len(letters))
+        for event in decoded.events:
+            metrics.events_handled.labels(event.type, "given_up").inc()
         await inbox.until_stored(self._database, letters)

@@ -89,6 +89,7 @@ class Tx:
         self.now = now
         self.outgoing: list[Outgoing] = []
         self.woken: set[str] = set()
+        self.afterwards: list[Callable[[], None]] = []
         self.heard: Sequence[Event] = ()
         self._causes: dict[str, Envelope] = {}
         self.caused_by(causes)
@@ -124,6 +125,10 @@ class Tx:
     def wake(self, job: str) -> None:
         """Start the named job as soon as the transaction has committed: there are intents for it."""
         self.woken.add(job)
+
+    def once_committed(self, do: Callable[[], None]) -> None:
+        """What is rolled back is not counted."""
+        self.afterwards.append(do)
 
     def cause(self, subject: str) -> Envelope | None:
         """What led here, for an order or another subject: an intent keeps it, so that the trace goes on."""
@@ -176,3 +181,5 @@ class Database:
         self._publish(tx.outgoing)
         for job in tx.woken:
             self._wake(job)
+        for do in tx.afterwards:
+            do()

@@ -82,11 +82,23 @@ async def handle_once(database: Database, handler: Handle[Any], events: Sequence
             if fresh:
                 tx.hear(fresh)
                 await handler(fresh, tx)
+    _count(events, fresh)
+
+
+def _count(events: Sequence[Event], fresh: Sequence[Event]) -> None:
     came, new = Counter(event.type for event in events), Counter(event.type for event in fresh)
     for event_type, count in came.items():
         metrics.events_handled.labels(event_type, "handled").inc(new[event_type])
         metrics.events_handled.labels(event_type, "duplicate").inc(count - new[event_type])
         metrics.batch_events.labels(event_type).observe(new[event_type])
+    oldest: dict[str, Envelope] = {}
+    for envelope in (event.envelope for event in fresh):
+        if envelope.is_ours and (envelope.type not in oldest or envelope.time < oldest[envelope.type].time):
+            oldest[envelope.type] = envelope
+    now = telemetry.now()
+    for event_type, envelope in oldest.items():
+        age = max(0.0, (now - envelope.time).total_seconds())
+        metrics.observe(metrics.event_age.labels(event_type), [(age, telemetry.trace_id_of(envelope.traceparent))])
 
 
 async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:

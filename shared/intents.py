@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from shared import telemetry
+from shared import metrics, telemetry
 from shared.database import Database, Reader, Tx, is_infrastructure
 from shared.events import Envelope
 
@@ -26,10 +26,12 @@ partner knows a repeat for one."""
 
 
 class Intent(Protocol):
-    """What a claim returns: something that knows what led to it."""
+    """What a claim returns: something that knows what led to it, and the how manieth attempt this is."""
 
     @property
     def cause(self) -> Envelope | None: ...
+    @property
+    def attempts(self) -> int: ...
 
 
 I = TypeVar("I", bound=Intent)  # noqa: E741
@@ -95,6 +97,9 @@ class Worker(Generic[I, A]):
         async with self._database.transaction() as tx:
             claimed = await self.job.claim(tx, free)
         self._calls |= {asyncio.create_task(self._call(intent, begin_by)) for intent in claimed}
+        again = sum(intent.attempts > 1 for intent in claimed)
+        metrics.job_intents.labels(self.job.name, "again").inc(again)
+        metrics.job_intents.labels(self.job.name, "first").inc(len(claimed) - again)
         if len(claimed) == free:
             self._wake.set()
 

@@ -38,6 +38,7 @@ class Partner:
         self, name: str, base_url: str, *, timeout: float = 10, in_flight: int = 64, auth: Any = None, headers: Any = None
     ) -> None:
         self.name = name
+        self._failures_in_a_row = 0
         self._timeout = timeout
         limits = httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=60)
         self._clients = [
@@ -53,6 +54,7 @@ class Partner:
     async def call(self, method: str, path: str, **request: Any) -> Any:
         """The partner's JSON answer. Raises PartnerRefused, PartnerUnavailable, or PartnerUnknown when none came."""
         started, outcome = time.perf_counter(), "unknown"
+        metrics.partner_calls.labels(self.name).inc()
         try:
             # httpx bounds each step; a claim's lease needs the whole call bounded, the wait for a connection included
             async with asyncio.timeout(self._timeout):
@@ -61,7 +63,10 @@ class Partner:
         except (httpx.HTTPError, TimeoutError) as error:
             raise PartnerUnknown(f"{self.name}: {type(error).__name__}") from error
         finally:
+            metrics.partner_calls.labels(self.name).dec()
             metrics.partner_seconds.labels(self.name, outcome).observe(time.perf_counter() - started)
+            self._failures_in_a_row = self._failures_in_a_row + 1 if outcome in ("unknown", "5xx") else 0
+            metrics.partner_silence.labels(self.name).set(self._failures_in_a_row)
         if response.status_code >= 500 or response.status_code in (409, 429):
             raise PartnerUnavailable(f"{self.name}: HTTP {response.status_code}")
         try:

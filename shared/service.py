@@ -12,9 +12,8 @@ from typing import Any
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from shared import asyncapi, database, dead_letters, inbox, limits, measuring, partners, retention, telemetry
+from shared import asyncapi, database, dead_letters, inbox, limits, measuring, metrics, partners, retention, telemetry
 from shared.auth import Authenticator
 from shared.bus import Consumer, Publisher
 from shared.database import Database, Journal, Pool
@@ -44,6 +43,7 @@ class Service:
     jobs: Sequence[Job[Any, Any]] = ()
     journal: Journal | None = None
     announces: Sequence[type[Event]] = field(default=())
+    measure: measuring.Measure | None = None
 
     def app(self, settings: Settings) -> FastAPI:
         """The service as an ASGI application; its lifespan starts and stops everything else."""
@@ -108,6 +108,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
         await stack.enter_async_context(
             _background(
                 [
+                    measuring.feel_lag(),
                     *(run_duty(duty, db) for duty in service.duties),
                     *(worker.run() for worker in workers.values()),
                     repeat(relay.sweep, timedelta(seconds=1), "sweep"),
@@ -167,7 +168,7 @@ async def _retry_dead_letters(service: Service, db: Database) -> int:
 
 
 async def _measure(service: Service, pool: Pool) -> int:
-    await measuring.measure(pool, service.jobs)
+    await measuring.measure(pool, [*service.jobs, *service.duties], service.measure)
     return 0
 
 
@@ -193,9 +194,10 @@ def _operations(service: Service) -> APIRouter:
         return {"status": "live"}
 
     @router.get("/metrics", response_class=Response)
-    async def prometheus() -> Response:
-        """Prometheus text format."""
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    async def prometheus(request: Request) -> Response:
+        """Prometheus's text format, or OpenMetrics, with exemplars, for who accepts it."""
+        content, content_type = metrics.exposition(request.headers.get("accept", ""))
+        return Response(content, headers={"content-type": content_type})
 
     @router.get("/asyncapi.json")
     async def contracts() -> dict[str, Any]:

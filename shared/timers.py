@@ -9,27 +9,33 @@ from datetime import timedelta
 
 import structlog
 
-from shared.database import Database, Tx, is_infrastructure
+from shared.database import Database, Reader, Tx, is_infrastructure
 
 log = structlog.get_logger()
 
 RunOnce = Callable[[Tx], Awaitable[int]]
+Overdue = Callable[[Reader, timedelta], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """A duty and how often it looks for work."""
+    """A duty and how often it looks for work. `overdue` counts what should have been done so long ago."""
 
     run_once: RunOnce
     interval: timedelta
+    overdue: Overdue | None = None
+
+    @property
+    def name(self) -> str:
+        return self.run_once.__name__
 
 
 class Duties(list[Duty]):
     """A service's duties: its `jobs.py` makes one `every = Duties()`."""
 
-    def __call__(self, interval: timedelta) -> Callable[[RunOnce], RunOnce]:
+    def __call__(self, interval: timedelta, overdue: Overdue | None = None) -> Callable[[RunOnce], RunOnce]:
         def add(run_once: RunOnce) -> RunOnce:
-            self.append(Duty(run_once, interval))
+            self.append(Duty(run_once, interval, overdue))
             return run_once
 
         return add
@@ -42,7 +48,7 @@ async def run_duty(duty: Duty, database: Database) -> None:
         async with database.transaction() as tx:
             return await duty.run_once(tx)
 
-    await repeat(once, duty.interval, duty.run_once.__name__)
+    await repeat(once, duty.interval, duty.name)
 
 
 async def repeat(once: Callable[[], Awaitable[int]], interval: timedelta, name: str) -> None:

@@ -5,8 +5,9 @@ their id, then shelves by SKU and location.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
-from services.inventory import reservation, store
+from services.inventory import metrics, reservation, store
 from services.inventory.reservation import Fact
 from services.inventory.settings import settings
 from shared.database import Tx
@@ -58,3 +59,4 @@ async def _learn(tx: Tx, facts: Sequence[Fact]) -> None:
     await store.save_reservations(tx, [each for each in settlement.reservations if each != known[each.order_id]])
     await store.move(tx, settlement.movements)
     tx.announce(settlement.events)
+    tx.once_committed(partial(metrics.count, settlement.events))

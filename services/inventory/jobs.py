@@ -1,8 +1,9 @@
 """What inventory does by the clock."""
 
 from datetime import timedelta
+from functools import partial
 
-from services.inventory import reservation, store
+from services.inventory import metrics, reservation, store, views
 from shared.database import Tx
 from shared.timers import Duties
 
@@ -12,7 +13,7 @@ AT_ONCE = 500
 every = Duties()
 
 
-@every(timedelta(seconds=1))
+@every(timedelta(seconds=1), overdue=views.overdue_to_expire)
 async def expire_reservations(tx: Tx) -> int:
     """What was set aside for orders that were not paid in time can be sold again."""
     due = [each.expire() for each in await store.claim_due(tx, AT_ONCE)]
@@ -21,4 +22,5 @@ async def expire_reservations(tx: Tx) -> int:
     await store.save_reservations(tx, settlement.reservations)
     await store.move(tx, settlement.movements)
     tx.announce(settlement.events)
+    tx.once_committed(partial(metrics.count, settlement.events))
     return len(due)

@@ -1,5 +1,6 @@
-"""What inventory shows: reads for HTTP."""
+"""What inventory shows: reads for HTTP, and for the metrics."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -106,3 +107,9 @@ def _anywhere(keyword: str) -> str:
     """A pattern for LIKE that takes the keyword literally: 100% is not a wildcard."""
     literal = keyword.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return f"%{literal}%"
+
+
+async def overdue_to_expire(reader: Reader, late: timedelta) -> int:
+    """Reservations that should have expired so long ago."""
+    count: int = await reader.fetchval("SELECT count(*) FROM reservation WHERE expires_at < now() - $1::interval", late)
+    return count

@@ -19,7 +19,7 @@ async def ship(orders: list[OrderPaid], tx: Tx) -> None:
     after = dict(before)
     for order in orders:
         carrier = pick(settings().routes, carriers(), order.ship_to)
-        after[order.order_id] = shipping.pay(after[order.order_id], order, carrier, tx.now)
+        after[order.order_id] = shipping.pay(after[order.order_id], order, carrier, order.envelope.time)
     await progress.settle(tx, before, after)
 
 

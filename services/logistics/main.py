@@ -1,6 +1,6 @@
 """Logistics: gives a paid order a waybill, tells the shopper, and follows the parcel to the door."""
 
-from services.logistics import api, handlers, jobs
+from services.logistics import api, handlers, jobs, metrics
 from services.logistics.settings import settings
 from shared.events.shipments import (
     ShipmentCancelled,
@@ -20,6 +20,7 @@ service = Service(
     handlers=handlers.on,
     duties=jobs.every,
     jobs=[jobs.book, jobs.withdraw, jobs.notify],
+    measure=metrics.measure,
     announces=[
         ShipmentCreated,
         TrackingPushed,

@@ -4,8 +4,9 @@ has become true is announced. Handlers, jobs and webhooks all end here."""
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
-from services.logistics import shipping, sms, store, tracking
+from services.logistics import metrics, shipping, sms, store, tracking
 from services.logistics.carriers import carriers
 from services.logistics.shipping import Shipment, Told
 from services.logistics.tracking import Scan
@@ -27,6 +28,7 @@ async def settle(tx: Tx, before: Mapping[str, Shipment], after: Mapping[str, Shi
             tx.wake(kind)
     for id, shipment in changed.items():
         tx.announce(shipping.follows(before[id], shipment))
+    tx.once_committed(partial(metrics.count, tx, before, changed))
 
 
 async def track(tx: Tx, scans: Sequence[Scan]) -> None:

@@ -1,4 +1,4 @@
-"""SQL that reads: for HTTP, and for the metric of what is stuck."""
+"""SQL that reads: for HTTP, and for the metrics."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,4 +58,16 @@ async def overdue(kind: Kind, reader: Reader, late: timedelta) -> int:
     """Errands that should have been done so long ago."""
     query = "SELECT count(*) FROM errand WHERE kind = $1 AND next_attempt_at < now() - $2::interval"
     count: int = await reader.fetchval(query, kind, late)
+    return count
+
+
+async def overdue_to_push(reader: Reader, late: timedelta) -> int:
+    """Booked parcels, paid or released so long ago, whose shopper is still to be told the number."""
+    count: int = await reader.fetchval(
+        """
+        SELECT count(*) FROM errand JOIN shipment USING (shipment_id)
+         WHERE kind = 'notify' AND next_attempt_at IS NOT NULL AND greatest(paid_at, released_at) < now() - $1::interval
+        """,
+        late,
+    )
     return count

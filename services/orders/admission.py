@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from services.orders import lifecycle, store
+from services.orders import lifecycle, progress, store
 from services.orders.lifecycle import Order
 from services.orders.settings import settings
 from shared.database import Tx
@@ -19,9 +19,7 @@ async def admit(tx: Tx, orders: Sequence[Order]) -> None:
         if taken_by is not order:
             tx.announce(_refusals(taken_by, order))
     new = await store.insert(tx, list(first.values()))
-    for id, order in first.items():
-        if id in new:
-            tx.announce(lifecycle.follows(Order(id=id), order))
+    progress.announce(tx, [(Order(id=id), order) for id, order in first.items() if id in new])
     if len(new) < len(first):
         await _meet_known(tx, [order for id, order in first.items() if id not in new])
 
@@ -32,10 +30,9 @@ async def _meet_known(tx: Tx, orders: Sequence[Order]) -> None:
     if filled:
         await store.fill_in(tx, list(filled.values()))
         await store.save(tx, filled.values(), timedelta(seconds=settings().orders_return_window))
+    progress.announce(tx, [(known[id], order) for id, order in filled.items()])
     for order in orders:
-        if order.id in filled:
-            tx.announce(lifecycle.follows(known[order.id], filled[order.id]))
-        else:
+        if order.id not in filled:
             tx.announce(_refusals(known[order.id], order))
 
 

@@ -8,7 +8,7 @@ import uuid_utils.compat
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.orders import admission, lifecycle, placing, store, views
+from services.orders import admission, lifecycle, placing, progress, store, views
 from services.orders.interception import suspicions
 from services.orders.lifecycle import Order, Status
 from services.orders.placing import PlaceOrder
@@ -162,7 +162,7 @@ async def _lock(tx: DatabaseTx, order_id: str, caller: Principal) -> Order:
 
 async def _change(tx: DatabaseTx, before: Order, after: Order) -> OrderView:
     await store.save(tx, [after], timedelta(seconds=settings().orders_return_window))
-    tx.announce(lifecycle.follows(before, after))
+    progress.announce(tx, [(before, after)])
     return OrderView.of(after)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from services.orders import admission, lifecycle, placing, store
+from services.orders import admission, lifecycle, placing, progress, store
 from services.orders.interception import suspicions, suspicions_of_paid
 from services.orders.learning import learn
 from services.orders.lifecycle import Order
@@ -75,8 +75,7 @@ async def learn_facts(facts: Sequence[Event], tx: Tx) -> None:
     for fact in facts:
         after[fact.subject] = learn(after[fact.subject], fact)
     await store.save(tx, after.values(), timedelta(seconds=settings().orders_return_window))
-    for id, order in after.items():
-        tx.announce(lifecycle.follows(before[id], order))
+    progress.announce(tx, [(before[id], order) for id, order in after.items()])
 
 
 for fact in (

@@ -1,6 +1,6 @@
 """Orders: accepts an order and sees it to the door."""
 
-from services.orders import api, events_api, handlers, jobs, store
+from services.orders import api, events_api, handlers, jobs, metrics, store
 from services.orders.settings import settings
 from shared.events.orders import (
     OrderCancelled,
@@ -22,6 +22,7 @@ service = Service(
     handlers=handlers.on,
     duties=jobs.every,
     journal=store.tell,
+    measure=metrics.measure,
     announces=[
         OrderPlaced,
         OrderRejected,

@@ -1,6 +1,6 @@
-"""SQL that reads for HTTP."""
+"""SQL that reads: for HTTP, and for the metrics."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -9,6 +9,7 @@ from services.orders.facts import Parcel
 from services.orders.lifecycle import Order, Status
 from services.orders.store import order_from
 from shared.database import Reader
+from shared.events import OURS
 from shared.events.fields import Address, Customer, Line
 from shared.money import Money
 
@@ -144,3 +145,37 @@ async def timeline(reader: Reader, id: str, of: str | None) -> list[TimelineEntr
         of,
     )
     return [TimelineEntry(**dict(row)) for row in rows]
+
+
+async def held(reader: Reader) -> tuple[int, float]:
+    """How many orders wait for a person, and the seconds since the oldest of them was placed."""
+    row = await reader.fetchrow(
+        """
+        SELECT count(*) AS orders, coalesce(extract(epoch FROM now() - min(placed_at)), 0)::float AS oldest
+          FROM orders WHERE status = 'held'
+        """
+    )
+    assert row is not None
+    return row["orders"], row["oldest"]
+
+
+async def overdue_to_ship(reader: Reader, late: timedelta) -> int:
+    """Orders paid, or released, so long ago that have no parcel yet; a thousand stand for as many or more."""
+    count: int = await reader.fetchval(
+        """
+        SELECT count(*)
+          FROM (SELECT id, facts FROM orders WHERE status = 'paid' AND placed_at < now() - $1::interval
+                 ORDER BY placed_at LIMIT 1000) waiting
+          JOIN timeline ON order_id = id AND type = 'order.paid' AND source = $2
+         WHERE greatest(at, (facts->>'released_at')::timestamptz) < now() - $1::interval
+        """,
+        late,
+        f"{OURS}orders",
+    )
+    return count
+
+
+async def overdue_to_complete(reader: Reader, late: timedelta) -> int:
+    """Orders whose return window was over so long ago."""
+    count: int = await reader.fetchval("SELECT count(*) FROM orders WHERE complete_at < now() - $1::interval", late)
+    return count

@@ -75,6 +75,10 @@ class Owed:
     def cause(self) -> Envelope | None:
         return self.refund.cause
 
+    @property
+    def attempts(self) -> int:
+        return self.refund.attempts
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:

@@ -3,9 +3,10 @@ answers all end here, so that it makes no difference which came first."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
-from services.payments import channels, charging, ledger, refunds, store
+from services.payments import channels, charging, ledger, metrics, refunds, store
 from services.payments.charging import Errand, Payment
 from services.payments.facts import Fact
 from services.payments.refunds import Refund, RefundKey
@@ -67,6 +68,7 @@ async def _save(tx: Tx, before: Mapping[str, Payment], changed: Sequence[Payment
     if entries := [entry for payment in kept for entry in ledger.of_charge(before[payment.order_id], payment)]:
         await store.enter(tx, entries)
     tx.announce(event for payment in kept for event in charging.follows(before[payment.order_id], payment))
+    tx.once_committed(partial(metrics.count_charges, before, kept))
     if any(payment.due_at is not None and payment.due_at <= tx.now for payment in kept):
         tx.wake("charge")
 
@@ -112,6 +114,7 @@ async def _save_refunds(tx: Tx, payments: Mapping[str, Payment], before: Refunds
     if moved:
         await store.enter(tx, moved)
     tx.announce(event for refund in kept for event in refunds.follows(before.get(refund.key), refund))
+    tx.once_committed(partial(metrics.count_refunds, payments, before, kept))
     if any(refund.due_at is not None and refund.due_at <= tx.now for refund in kept):
         tx.wake("refund")
 

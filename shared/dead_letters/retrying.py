@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 import uuid_utils.compat
 
+from shared import metrics
 from shared.codec import Unreadable
 from shared.database import Database, Row, Tx, is_infrastructure
 from shared.dead_letters.letter import MAX_REASON, RETRY_AFTER, Letter, next_try, of_failure, of_unreadable, origin_of, read
@@ -121,6 +122,7 @@ async def _retry(database: Database, id: UUID, attempts: int, handle: Handle) ->
         if letter is None:  # a person, or another replica, came in between
             return
         failure = await _try(letter, handle)
+        metrics.dead_letter_retries.labels("failed" if failure else "handled").inc()
         await (_still_dead(tx, id, attempts, failure) if failure else _handled(tx, id))
 
 
