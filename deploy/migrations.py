@@ -21,6 +21,11 @@ def files(service: str) -> list[Path]:
     return sorted((ROOT / "shared/migrations").glob("*.sql")) + sorted((ROOT / "services" / service / "migrations").glob("*.sql"))
 
 
+def name_of(file: Path) -> str:
+    """What an applied migration is recorded as: `orders/0001_orders.sql`."""
+    return f"{file.parent.parent.name}/{file.name}"
+
+
 async def migrate(connection: asyncpg.Connection, service: str) -> list[str]:
     """Bring the service's schema up to date; the names of what was applied."""
     applied = []
@@ -36,7 +41,7 @@ async def migrate(connection: asyncpg.Connection, service: str) -> list[str]:
         )
         known = {row["name"]: row["checksum"] for row in await connection.fetch("SELECT name, checksum FROM migration")}
         for file in files(service):
-            name, sql = f"{file.parent.parent.name}/{file.name}", file.read_text()
+            name, sql = name_of(file), file.read_text()
             checksum = sha256(sql.encode()).hexdigest()
             if name not in known:
                 await connection.execute(sql)

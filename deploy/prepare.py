@@ -2,7 +2,8 @@
 
 `python -m deploy.prepare` reads ORDERBUS_POSTGRES_URL, ORDERBUS_RABBITMQ_URL and ORDERBUS_RABBITMQ_MANAGEMENT_URL (an
 administrator's) and each service's passwords from ORDERBUS_<SERVICE>_DB_PASSWORD and ORDERBUS_<SERVICE>_BUS_PASSWORD (or
-…_FILE). Safe to repeat, and when several start at once.
+…_FILE). With ORDERBUS_WATCHER_BUS_PASSWORD an autoscaler's user is made on the bus too. Safe to repeat, and when several
+start at once.
 """
 
 import asyncio
@@ -55,6 +56,7 @@ async def prepare(
     role_passwords: Mapping[str, str],
     management_url: str | None,
     bus_passwords: Mapping[str, str],
+    watcher_password: str | None = None,
 ) -> None:
     """Idempotent. The topology comes first: an outbox must not be relayed into nothing. Without a management URL no user
     is made on the bus. Raises ManagementError."""
@@ -62,6 +64,8 @@ async def prepare(
     if management_url is not None:
         async with Management(management_url, rabbitmq_url) as broker:
             await access.let_in(broker, SERVICES.values(), bus_passwords)
+            if watcher_password is not None:
+                await access.let_watch(broker, watcher_password)
     connection = await asyncpg.connect(superuser_url, timeout=10)
     try:
         owner = await _make_owner(connection)
@@ -132,14 +136,14 @@ async def _let_in(connection: asyncpg.Connection, service: str, password: str) -
         )
 
 
-def _secret(name: str) -> str:
-    found = _optional_secret(name)
+def secret(name: str) -> str:
+    found = optional_secret(name)
     if found is None:
         sys.exit(f"{name} (or {name}_FILE) is not set")
     return found
 
 
-def _optional_secret(name: str) -> str | None:
+def optional_secret(name: str) -> str | None:
     if path := os.environ.get(f"{name}_FILE"):
         return Path(path).read_text().strip()
     return os.environ.get(name)
@@ -147,12 +151,13 @@ def _optional_secret(name: str) -> str | None:
 
 def main() -> None:
     """The one-shot container's command."""
-    url, bus_url = _secret("ORDERBUS_POSTGRES_URL"), _secret("ORDERBUS_RABBITMQ_URL")
-    management_url = _optional_secret("ORDERBUS_RABBITMQ_MANAGEMENT_URL")
-    roles = {name: _secret(f"ORDERBUS_{name.upper()}_DB_PASSWORD") for name in SERVICES}
-    users = {name: _secret(f"ORDERBUS_{name.upper()}_BUS_PASSWORD") for name in SERVICES} if management_url else {}
+    url, bus_url = secret("ORDERBUS_POSTGRES_URL"), secret("ORDERBUS_RABBITMQ_URL")
+    management_url = optional_secret("ORDERBUS_RABBITMQ_MANAGEMENT_URL")
+    roles = {name: secret(f"ORDERBUS_{name.upper()}_DB_PASSWORD") for name in SERVICES}
+    users = {name: secret(f"ORDERBUS_{name.upper()}_BUS_PASSWORD") for name in SERVICES} if management_url else {}
+    watcher = optional_secret("ORDERBUS_WATCHER_BUS_PASSWORD")
     try:
-        asyncio.run(prepare(url, bus_url, roles, management_url, users))
+        asyncio.run(prepare(url, bus_url, roles, management_url, users, watcher))
     except ManagementError as error:
         sys.exit(str(error))
     print(f"prepared {urlsplit(url).path.lstrip('/')}: {', '.join(SERVICES)}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from deploy.rabbitmq.management import Management
-from deploy.rabbitmq.names import service_user
+from deploy.rabbitmq.names import service_user, watcher
 from shared.events import EVENTS
 from shared.origin import EXCHANGE
 from shared.service import Service
@@ -45,6 +45,13 @@ async def let_in(broker: Management, services: Iterable[Service], passwords: Map
         user = service_user(broker.vhost, service.name)
         await broker.put("users", user, password=passwords[service.name], tags="")
         await grant(broker, user, rights_of(service))
+
+
+async def let_watch(broker: Management, password: str) -> None:
+    """A user for an autoscaler: by the management API it sees this vhost's queues, and nothing of what is in them."""
+    user = watcher(broker.vhost)
+    await broker.put("users", user, password=password, tags="management")
+    await broker.put("permissions", broker.vhost, user, configure=NOTHING, write=NOTHING, read=NOTHING)
 
 
 async def grant(broker: Management, user: str, rights: Rights) -> None:

@@ -14,6 +14,11 @@ def service_user(vhost: str, service: str) -> str:
     return f"{_installation(vhost)}_{service}"
 
 
+def watcher(vhost: str) -> str:
+    """`orderbus_watcher`: sees how long the queues are."""
+    return service_user(vhost, "watcher")
+
+
 def system_users(vhost: str) -> str:
     """What the name of every other system's user begins with: no service's user has a dot after this."""
     return f"{_installation(vhost)}."

@@ -1,0 +1,110 @@
+"""A service's pod waits until its schema and its queues are those of its own version."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from deploy.prepare import prepare
+from deploy.prepared import lacking
+from deploy.rabbitmq.management import Management
+from deploy.rabbitmq.names import watcher
+from deploy.stack.credentials import SERVICES
+from deploy.stack.servers import Servers
+from deploy.stack.services import role_url
+from deploy.stack.state import CHECKOUT
+
+PASSWORDS = dict.fromkeys(SERVICES, "a-password")
+
+
+@pytest.fixture
+async def installation(servers: Servers) -> AsyncIterator[Servers]:
+    """An empty database and an empty vhost."""
+    name = f"t_prepared_{uuid4().hex[:8]}"
+    admin = await asyncpg.connect(servers.postgres.superuser_url)
+    await admin.execute(f"CREATE DATABASE {name}")
+    database = urlsplit(servers.postgres.superuser_url)._replace(path=f"/{name}").geturl()
+    vhost = urlsplit(servers.rabbitmq.url)._replace(path=f"/{name}").geturl()
+    assert servers.rabbitmq.management_url
+    async with Management(servers.rabbitmq.management_url, vhost) as broker:
+        await broker.put("vhosts", name)
+        yield replace(
+            servers,
+            postgres=replace(servers.postgres, url=database, superuser_url=database),
+            rabbitmq=replace(servers.rabbitmq, url=vhost),
+        )
+        await broker.delete("vhosts", name)
+    await admin.execute(f"DROP DATABASE {name}")
+    for role in (*SERVICES, "owner"):
+        await admin.execute(f"DROP ROLE IF EXISTS {name}_{role}")
+    await admin.close()
+
+
+async def _prepare(at: Servers, watcher_password: str | None = None) -> None:
+    management = at.rabbitmq.management_url
+    await prepare(at.postgres.superuser_url, at.rabbitmq.url, PASSWORDS, management, PASSWORDS, watcher_password)
+
+
+async def test_a_pod_waits_for_the_last_migration_and_the_last_queue(installation: Servers) -> None:
+    superuser = installation.postgres.superuser_url
+    own = role_url(superuser, "orders", PASSWORDS["orders"])
+    waiting = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "deploy.prepared", "orders"),
+        cwd=CHECKOUT,
+        env={**os.environ, "ORDERBUS_POSTGRES_URL": own},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert waiting.stdout
+    assert b"orders waits for deploy.prepare" in await waiting.stdout.readline()  # there is not even a role yet
+
+    await _prepare(installation)
+
+    assert await asyncio.wait_for(waiting.wait(), 60) == 0
+    assert await lacking(own, "orders") is None
+
+
+async def test_what_an_older_version_has_prepared_is_not_enough(installation: Servers) -> None:
+    await _prepare(installation)
+    superuser = installation.postgres.superuser_url
+    own = role_url(superuser, "orders", PASSWORDS["orders"])
+    admin = await asyncpg.connect(superuser)
+    await admin.execute("DELETE FROM orders.subscribed_type WHERE type = 'order.paid'")
+    await admin.execute("DELETE FROM orders.migration WHERE name LIKE 'orders/0001%'")
+    await admin.close()
+
+    answer = await lacking(own, "orders")
+
+    assert answer is not None
+    assert "orders/0001" in answer
+    assert "order.paid" in answer
+
+
+async def test_the_autoscalers_user_sees_how_long_queues_are_and_nothing_in_them(installation: Servers) -> None:
+    await _prepare(installation, "a-watchers-password")
+    vhost = urlsplit(installation.rabbitmq.url).path.removeprefix("/")
+    assert installation.rabbitmq.management_url
+    place = urlsplit(installation.rabbitmq.management_url)
+    url = f"{place.scheme}://{place.netloc.rpartition('@')[2]}/api/queues/{quote(vhost, safe='')}"
+
+    async with httpx.AsyncClient(auth=(watcher(vhost), "a-watchers-password"), trust_env=False, timeout=30) as client:
+        # as KEDA asks: every queue of a service, by a regular expression
+        asked = {"page": "1", "use_regex": "true", "pagination": "false", "name": r"^orders\.", "page_size": "100"}
+        listed = await client.get(url, params=asked)
+        taken = await client.post(
+            f"{url}/orders.order.paid/get", json={"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"}
+        )
+        emptied = await client.delete(f"{url}/orders.order.paid/contents")
+
+    names = {queue["name"] for queue in listed.json()["items"]}
+    assert "orders.stock.reserved" in names
+    assert all(name.startswith("orders.") for name in names)
+    assert taken.status_code in (400, 401, 403)
+    assert emptied.status_code in (400, 401, 403)
