@@ -1,0 +1,99 @@
+"""A backup taken under load holds every order that was acknowledged before it, and the restored installation goes on."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from deploy.audit import audit
+from deploy.backup import bus, restore, take
+from deploy.backup.taking import BUS, DATABASE
+from deploy.stack import stack
+from deploy.stack.state import Say, StackError, open_folder, silent
+from tests.builders import a_paid_order
+from tests.journeys.shop import Shop
+
+
+async def backup(shop: Shop, folder: Path, say: Say = silent) -> datetime:
+    """The moment it shows."""
+    about = await take(shop.addresses["postgres"]["superuser_url"], shop.addresses["rabbitmq"]["url"], folder, say)
+    return datetime.fromisoformat(str(about["moment"]))
+
+
+async def assert_all_is_well(shop: Shop, order_ids: Iterable[str]) -> None:
+    """Each of these orders is on its way, and everything adds up."""
+    for order_id in order_ids:
+        await shop.until(order_id, "shipped")
+    report = await audit(shop.addresses["postgres"]["superuser_url"])
+    assert report.ok, [check.violations for check in report.checks if not check.ok]
+
+
+async def test_every_order_acknowledged_before_the_backup_is_there_after_a_restore(
+    shop: Shop, running: Path, tmp_path: Path, sku: str
+) -> None:
+    await shop.sell(sku, stock=100_000)
+    acknowledged: dict[str, datetime] = {}
+
+    async def go_on_buying() -> None:
+        while True:
+            order_id = f"{sku}-{len(acknowledged)}"
+            await shop.bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
+            acknowledged[order_id] = datetime.now(UTC)
+            order_id = await shop.order(sku)
+            acknowledged[order_id] = datetime.now(UTC)
+
+    buying = asyncio.create_task(go_on_buying())
+    moment = await backup(shop, tmp_path / "backup")
+    before = [order_id for order_id, at in acknowledged.items() if at < moment]
+    while len(acknowledged) < len(before) + 50:
+        await asyncio.sleep(0.01)
+    buying.cancel()
+    with suppress(asyncio.CancelledError):
+        await buying
+
+    await asyncio.to_thread(restore, tmp_path / "backup", folder=open_folder(running))
+
+    assert before
+    assert (await shop.client.get(f"{shop.url('orders')}/api/orders/{list(acknowledged)[-1]}")).status_code == 404
+    await assert_all_is_well(shop, before)
+
+
+async def test_what_was_on_the_bus_in_that_moment_is_heard_after_a_restore(
+    shop: Shop, running: Path, services: dict[str, int], tmp_path: Path, sku: str, order_id: str
+) -> None:
+    await shop.sell(sku)
+    listens = asyncio.Event()
+    taking = asyncio.create_task(backup(shop, tmp_path / "backup", lambda _: listens.set()))
+    await listens.wait()
+    os.kill(services["orders"], signal.SIGSTOP)
+    try:
+        await shop.bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
+        await taking
+    finally:
+        os.kill(services["orders"], signal.SIGCONT)
+
+    await asyncio.to_thread(restore, tmp_path / "backup", folder=open_folder(running))
+
+    assert "order.paid" in [message.routing_key for message in bus.read(tmp_path / "backup" / BUS)]
+    await assert_all_is_well(shop, [order_id])
+
+
+async def test_a_backup_that_cannot_be_read_changes_nothing(
+    shop: Shop, running: Path, tmp_path: Path, sku: str, order_id: str
+) -> None:
+    await shop.sell(sku)
+    await backup(shop, tmp_path / "backup")
+    (tmp_path / "backup" / DATABASE).write_bytes(b"PGDMP torn")
+    await shop.bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
+    await shop.until(order_id, "shipped")
+
+    with pytest.raises(StackError, match="pg_restore failed"):
+        await asyncio.to_thread(restore, tmp_path / "backup", folder=open_folder(running))
+
+    await asyncio.to_thread(stack.up, folder=open_folder(running))
+    await assert_all_is_well(shop, [order_id])
