@@ -1,12 +1,19 @@
-"""Group commit: deliveries that arrive while a transaction runs become the next handler call. Nothing waits for a
-batch to fill, so an event that comes alone goes at once."""
+"""Group commit: deliveries that arrive while a transaction runs become the next handler call. What comes alone goes at once;
+where batches follow one another so fast that most of the work would be beginning and ending them, each gathers for a moment."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+GATHERING = 0.01
+"""Seconds that a batch gathers once there would be more than a hundred in a second."""
+
+BURST = 8
+"""Batches that may follow at once: what is said of a single order comes in a handful."""
 
 
 class Batcher(Generic[T]):
@@ -18,6 +25,7 @@ class Batcher(Generic[T]):
         self._limit = limit
         self._waiting: deque[tuple[Callable[[], Sequence[T]], asyncio.Future[None]]] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._begun: deque[float] = deque(maxlen=BURST)
 
     async def submit(self, read: Callable[[], Sequence[T]]) -> None:
         """Returns when the items that `read` gives have been handled; raises what `read` raised, or `handle` for the batch
@@ -36,6 +44,7 @@ class Batcher(Generic[T]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                await self._gather()
                 items, awaited = self._next_batch()
                 try:
                     if items:
@@ -48,6 +57,11 @@ class Batcher(Generic[T]):
                     _settle(awaited, None)
         finally:
             self._running = None
+
+    async def _gather(self) -> None:
+        if len(self._begun) == BURST and time.monotonic() - self._begun[0] < BURST * GATHERING:
+            await asyncio.sleep(GATHERING)
+        self._begun.append(time.monotonic())
 
     def _next_batch(self) -> tuple[list[T], list[asyncio.Future[None]]]:
         items: list[T] = []

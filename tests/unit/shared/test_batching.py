@@ -1,8 +1,13 @@
 """Group commit."""
 
 import asyncio
+import itertools
 from functools import partial
+from types import SimpleNamespace
 
+import pytest
+
+from shared import batching
 from shared.batching import Batcher
 
 
@@ -108,3 +113,25 @@ async def test_what_cannot_be_read_is_only_its_senders_trouble() -> None:
     assert isinstance(results[0], ValueError)
     assert results[1] is None
     assert handled == [1]
+
+
+@pytest.mark.parametrize(("apart", "batches_after"), [(0.0, [3]), (1.0, [1, 1, 1])])
+async def test_only_what_comes_fast_gathers(monkeypatch: pytest.MonkeyPatch, apart: float, batches_after: list[int]) -> None:
+    clock = itertools.count(0.0, apart) if apart else itertools.repeat(0.0)
+    monkeypatch.setattr(batching, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    batches: list[list[int]] = []
+
+    async def handle(items: list[int]) -> None:
+        batches.append(items)
+
+    batcher = Batcher(handle, limit=100)
+    for n in range(batching.BURST):
+        await batcher.submit(partial(list, [n]))
+    submitted = []
+    for n in range(3):
+        submitted.append(asyncio.create_task(batcher.submit(partial(list, [n]))))
+        for _ in range(5):  # whoever does not gather has handled it by now
+            await asyncio.sleep(0)
+    await asyncio.gather(*submitted)
+
+    assert [len(batch) for batch in batches] == [1] * batching.BURST + batches_after
