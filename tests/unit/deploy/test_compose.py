@@ -1,6 +1,9 @@
 """docker-compose.yml confines every container, and tells the services what they need."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,49 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
 CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONE_SHOT = {"prepare", "keys"}
+OBSERVED = {name for name, container in CONTAINERS.items() if container.get("profiles") == ["observability"]}
+MUTE = {"collector", "logs", "tempo"}
+"""Their images hold one program and nothing to ask it with; Prometheus and Grafana notice when they are gone."""
+READS_DOCKERS_FILES = "logs"
 
 every_container = pytest.mark.parametrize("name", CONTAINERS)
 
 
 def test_the_whole_of_orderbus_is_there() -> None:
-    assert set(CONTAINERS) == {"postgres", "rabbitmq", "redis", "sandbox", *SERVICES, *ONE_SHOT}
+    assert set(CONTAINERS) - OBSERVED == {"postgres", "rabbitmq", "redis", "sandbox", "gateway", *SERVICES, *ONE_SHOT}
+    assert {"collector", "logs", "tempo", "loki", "prometheus", "alertmanager", "grafana"} <= OBSERVED
+
+
+def test_it_is_what_compose_reads() -> None:
+    schema = [str(Path(sys.executable).with_name("check-jsonschema")), "--builtin-schema", "vendor.compose-spec"]
+    checked = subprocess.run([*schema, str(CHECKOUT / "docker-compose.yml")], capture_output=True, text=True)
+    docker = shutil.which("docker")
+    has_compose = docker and subprocess.run([docker, "compose", "version"], capture_output=True).returncode == 0
+
+    assert checked.returncode == 0, checked.stdout
+    if docker and has_compose:
+        for profile in ([], ["--profile", "observability"]):
+            command = [docker, "compose", "--file", str(CHECKOUT / "docker-compose.yml"), *profile, "config", "--quiet"]
+            read = subprocess.run(command, capture_output=True, text=True)
+            assert read.returncode == 0, read.stderr
+
+
+def test_nothing_waits_for_what_another_profile_may_not_start() -> None:
+    for name, container in CONTAINERS.items():
+        waits_for = container.get("depends_on", {})
+        assert waits_for.keys() <= CONTAINERS.keys()
+        assert name in OBSERVED or not waits_for.keys() & OBSERVED
+
+
+@every_container
+def test_what_a_container_is_given_is_there(name: str) -> None:
+    for volume in CONTAINERS[name].get("volumes", []):
+        source, _, mode = volume.partition(":")
+        if source.startswith("./"):
+            assert mode.endswith(":ro")
+            assert (CHECKOUT / source).exists()
+        elif source.isidentifier():
+            assert source in COMPOSE["volumes"]
 
 
 @every_container
@@ -27,16 +67,30 @@ def test_a_container_can_write_to_its_data_and_to_memory_only(name: str) -> None
 
     assert container["read_only"] is True
     assert container["cap_drop"] == ["ALL"]
+    assert container.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "gateway" else [])
+    assert not {"privileged", "pid", "network_mode", "userns_mode", "ipc", "devices"} & container.keys()
     assert "no-new-privileges:true" in container["security_opt"]
     assert container["tmpfs"]
 
 
-@every_container
+@pytest.mark.parametrize("name", CONTAINERS.keys() - {READS_DOCKERS_FILES})
 def test_no_container_runs_as_root(name: str) -> None:
     user, _, group = str(CONTAINERS[name]["user"]).partition(":")
 
     assert int(user) > 0
     assert int(group) > 0
+
+
+def test_who_is_root_reads_dockers_files_and_reaches_nothing_of_the_machines_beside() -> None:
+    container = CONTAINERS[READS_DOCKERS_FILES]
+    mounted = [volume for volume in container["volumes"] if not volume.startswith(("./", "logs:"))]
+
+    assert mounted == ["${ORDERBUS_DOCKER_LOGS:-/var/lib/docker/containers}:/var/lib/docker/containers:ro"]
+    assert "ports" not in container
+
+
+def test_nobody_has_the_engines_socket() -> None:
+    assert "docker.sock" not in (CHECKOUT / "docker-compose.yml").read_text()
 
 
 @every_container
@@ -50,14 +104,14 @@ def test_no_container_can_take_the_whole_machine(name: str) -> None:
 
 @every_container
 def test_an_image_is_pinned_to_one_release(name: str) -> None:
-    assert re.search(r":\d+\.\d+(\.\d+)?(-[a-z-]+)?$", CONTAINERS[name]["image"])
+    assert re.search(r":v?\d+\.\d+(\.\d+)?(-[a-z-]+)?$", CONTAINERS[name]["image"])
 
 
 @every_container
 def test_whatever_stays_says_whether_it_is_well(name: str) -> None:
     check = CONTAINERS[name]["healthcheck"]
 
-    assert check == {"disable": True} if name in ONE_SHOT else check["test"]
+    assert check == {"disable": True} if name in ONE_SHOT | MUTE else check["test"]
 
 
 @every_container
