@@ -15,7 +15,7 @@ from typer.cli import get_docs_for_click
 from deploy.cli.__main__ import command_line
 from deploy.contracts.schemas import file_of
 from deploy.services import SERVICES
-from shared import asyncapi
+from shared import asyncapi, metrics
 from shared.events import EVENTS, Event
 from shared.settings import Settings
 
@@ -105,7 +105,8 @@ def metrics_page() -> str:
     for heading, package in [("Every service", "shared"), *((name, f"services.{name}") for name in SERVICES)]:
         if rows := [_metric(each) for each in _metrics_of(package)]:
             parts += [f"## {heading}\n\n| metric | type | labels | what it is |\n| --- | --- | --- | --- |", *rows, ""]
-    return "\n".join(parts)
+    parts.append("## Labels\n\n| label | its values |\n| --- | --- |")
+    return "\n".join([*parts, *(f"| `{label}` | {values} |" for label, values in metrics.LABELS.items()), ""])
 
 
 def _metrics_of(package: str) -> Iterator[MetricWrapperBase]:
