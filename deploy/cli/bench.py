@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +29,7 @@ def bench(
     """
     from rich.console import Console
 
-    from deploy.cli.stack import explaining_trouble
+    from deploy.cli.stack import ended_like_interrupted, explaining_trouble
     from tests.load import suite
     from tests.load.plot import draw
     from tests.load.results import complaints, tables
@@ -47,9 +46,7 @@ def bench(
         raise typer.Exit(2) from None
     if os.getloadavg()[0] > 1:
         console.print(f"[yellow]others are at work on this machine[/]: its load average is {os.getloadavg()[0]:.1f}")
-    # a polite end leaves no more behind than Ctrl-C does
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    with explaining_trouble(), showing(console) as show:
+    with explaining_trouble(), ended_like_interrupted(), showing(console) as show:
         findings = suite.run(names, scale, replicas, show)
     for table in tables(findings):
         console.print(table)

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from rich.console import Console
 
     from deploy.demo.outcome import Outcome
@@ -75,11 +73,11 @@ def _report(console: Console, outcome: Outcome, stack: dict[str, Any], *, goes_d
 def _stack_for_the_demo(console: Console, *, keep: bool) -> Iterator[tuple[dict[str, Any], bool]]:
     """The running stack, and whether it is stopped after the block: that is when it was started for it. Interrupted, the
     demo stops what it has started, even if it was to be kept."""
-    from deploy.cli.stack import explaining_trouble
+    from deploy.cli.stack import ended_like_interrupted, explaining_trouble
     from deploy.stack import stack
 
     ran_before = any(line.name in ("orders", "sandbox") and line.state.startswith("running") for line in stack.status())
-    with explaining_trouble(), _ended_like_interrupted():
+    with explaining_trouble(), ended_like_interrupted():
         with console.status("starting the stack") if console.is_terminal and not ran_before else nullcontext() as status:
             found = stack.up(lambda sentence: status.update(sentence) if status else console.print(sentence))
         console.print(f"{_tick(console)}the stack {'runs already' if ran_before else 'is up'}")
@@ -105,24 +103,6 @@ def _take_down(console: Console) -> None:
     try:
         with console.status("stopping the stack") if console.is_terminal else nullcontext():
             stack.down(lambda sentence: console.print(sentence))
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _ended_like_interrupted() -> Iterator[None]:
-    """A polite end, or a closed terminal, leaves no more behind than Ctrl-C does."""
-
-    def interrupt(_: int, frame: FrameType | None) -> None:
-        ctrl_c = signal.getsignal(signal.SIGINT)  # asyncio has one of its own, which ends what is under way in order
-        if not callable(ctrl_c):
-            raise KeyboardInterrupt
-        ctrl_c(signal.SIGINT, frame)
-
-    before = [(number, signal.signal(number, interrupt)) for number in (signal.SIGTERM, signal.SIGHUP)]
-    try:
-        yield
     finally:
         for number, handler in before:
             signal.signal(number, handler)

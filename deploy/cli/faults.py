@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import sys
 from typing import Annotated
 
@@ -26,7 +25,7 @@ def faults(
     """
     from rich.console import Console
 
-    from deploy.cli.stack import explaining_trouble
+    from deploy.cli.stack import ended_like_interrupted, explaining_trouble
     from tests.faults import suite
     from tests.faults.results import complaints, table
 
@@ -38,9 +37,7 @@ def faults(
         typer.echo(f"orderbus: {error.args[0]}", err=True)
         raise typer.Exit(2) from None
     console.print(f"[bold]Orderbus[/]: {len(chosen)} faults, seed {chosen_seed}")
-    # told to end, it ends as by Ctrl-C: its servers with it
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    with explaining_trouble():
+    with explaining_trouble(), ended_like_interrupted():
 
         def say(line: str) -> None:
             console.print(line, markup=False, soft_wrap=True)

@@ -1,9 +1,11 @@
 """up, down, status: the servers and services of this checkout, in the background."""
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,6 +77,24 @@ def explaining_trouble() -> Iterator[None]:
     except KeyboardInterrupt as error:
         narrate("interrupted: what this command had started is stopped")
         raise typer.Exit(130) from error
+
+
+@contextmanager
+def ended_like_interrupted() -> Iterator[None]:
+    """A polite end, or a closed terminal, leaves no more behind than Ctrl-C does."""
+
+    def interrupt(_: int, frame: FrameType | None) -> None:
+        ctrl_c = signal.getsignal(signal.SIGINT)  # asyncio has one of its own, which ends what is under way in order
+        if not callable(ctrl_c):
+            raise KeyboardInterrupt
+        ctrl_c(signal.SIGINT, frame)
+
+    before = [(number, signal.signal(number, interrupt)) for number in (signal.SIGTERM, signal.SIGHUP)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def show(lines: list["Line"]) -> None:

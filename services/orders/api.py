@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-import uuid_utils.compat
+import uuid_utils
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -66,7 +66,7 @@ async def place_order(wish: PlaceOrder, caller: Caller, request: Request) -> Res
     It belongs to the `source` of the token, if that is bound to one.
     422 when an article is unknown or sold in another currency: `line` is the index of the offending line.
     """
-    order_id = str(uuid_utils.compat.uuid7())
+    order_id = str(uuid_utils.uuid7())
     return await place_together(request, (order_id, caller.source or SOURCE, wish), order_id)
 
 
@@ -147,7 +147,7 @@ async def refund_order(order_id: OrderId, caller: Caller, tx: Tx, ask: AskRefund
 
     Of a cancelled order, what was refused is asked for again; until it went, the order is held."""
     order = await _lock(tx, order_id, caller)
-    refund_id, asked = str(uuid_utils.compat.uuid7()), ask or AskRefund()
+    refund_id, asked = str(uuid_utils.uuid7()), ask or AskRefund()
     after = lifecycle.refund(order, refund_id, asked.amount, asked.reason, caller.subject)
     await _change(tx, order, after)
     return views.refund_view(after, refund_id)
