@@ -12,6 +12,7 @@ COMMANDS: dict[str, str | None] = {
     "stack": None,  # up, down, status
     "test": None,  # test, check
     "audit": None,
+    "doctor": None,
     "backup": None,  # backup, restore
     "faults": None,
     "bench": None,

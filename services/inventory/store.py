@@ -37,7 +37,7 @@ async def lock_reservations(tx: Tx, order_ids: Sequence[str]) -> dict[str, Reser
         """,
         order_ids,
     )
-    return {row["order_id"]: _reservation(row) for row in rows}
+    return {row["order_id"]: reservation_of(row) for row in rows}
 
 
 async def claim_due(tx: Tx, limit: int) -> list[Reservation]:
@@ -51,7 +51,7 @@ async def claim_due(tx: Tx, limit: int) -> list[Reservation]:
         tx.now,
         limit,
     )
-    return [_reservation(row) for row in rows]
+    return [reservation_of(row) for row in rows]
 
 
 async def save_reservations(tx: Tx, reservations: Sequence[Reservation]) -> None:
@@ -228,7 +228,8 @@ async def save_product(tx: Tx, product: Product) -> None:
     )
 
 
-def _reservation(row: Row) -> Reservation:
+def reservation_of(row: Row) -> Reservation:
+    """The noun a row stands for."""
     state = State(row["state"])
     return Reservation(
         order_id=row["order_id"],

@@ -87,7 +87,7 @@ async def lock_refunds(tx: Tx, order_ids: Collection[str]) -> dict[RefundKey, Re
     rows = await tx.fetch(
         "SELECT * FROM refund WHERE order_id = any($1::text[]) ORDER BY order_id, id FOR UPDATE", sorted(order_ids)
     )
-    return {(row["order_id"], row["id"]): _refund_of(row) for row in rows}
+    return {(row["order_id"], row["id"]): refund_of(row) for row in rows}
 
 
 async def save_refunds(tx: Tx, known: Sequence[Refund]) -> None:
@@ -126,7 +126,7 @@ async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
         limit,
         LEASE_IN_CALLS * timedelta(seconds=settings().partner_timeout),
     )
-    return [Owed(_refund_of(row["refund"]), payment_of(row["payment"])) for row in rows]
+    return [Owed(refund_of(row["refund"]), payment_of(row["payment"])) for row in rows]
 
 
 async def enter(tx: Tx, entries: Sequence[Entry]) -> None:
@@ -228,7 +228,8 @@ def _row_of(payment: Payment) -> dict[str, Any]:
     }
 
 
-def _refund_of(row: Row) -> Refund:
+def refund_of(row: Row) -> Refund:
+    """The noun a row stands for."""
     return Refund(
         amount=Money(amount=row["amount"], currency=row["currency"]),
         told=Told(row["told_by"], row["told_reference"]) if row["told_by"] else None,

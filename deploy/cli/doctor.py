@@ -1,0 +1,59 @@
+"""`orderbus doctor`: what waits for longer than it should?"""
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from deploy.doctor import Finding
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor(
+    heal: Annotated[bool, typer.Option("--heal", help="Say again what one service said and another has not heard.")] = False,
+    days: Annotated[int, typer.Option(min=1, help="Orders at rest are looked at for so long after they were placed.")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Find orders that are past their time, and say of each what was found and what happens now; exit 1 when something needs a
+    person. It only reads, unless --heal: partners are asked again by the services themselves."""
+    from rich.console import Console
+
+    from deploy.cli.addresses import stack
+    from deploy.cli.stack import narrate
+    from deploy.doctor import Whose, visit
+    from deploy.stack import stack as local
+
+    found = stack()
+    if heal and (stopped := [line.name for line in local.status() if not line.state.startswith("running")]):
+        narrate(f"{', '.join(stopped)} must run first: what is not heard may wait there; ./orderbus up starts it")
+        raise typer.Exit(1)
+    findings = asyncio.run(visit(found["postgres"]["superuser_url"], days, heal=heal))
+    if as_json:
+        print(json.dumps({"findings": [asdict(finding) for finding in findings]}, ensure_ascii=False, default=str))
+    else:
+        Console().print(table(findings) if findings else "doctor: nothing waits for longer than it should")
+    if any(finding.whose is Whose.PERSON or (finding.whose is Whose.DOCTOR and not finding.done) for finding in findings):
+        raise typer.Exit(1)
+
+
+def table(findings: "list[Finding]") -> "Table":
+    """The findings as a person reads them."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    colours = {"person": "red", "doctor": "yellow", "service": "dim"}
+    shown = Table(title=f"doctor: {len(findings)} past their time")
+    for name in ("order", "since", "found", "now"):
+        shown.add_column(name, no_wrap=name in ("order", "since"), overflow="fold")
+    for each in findings:
+        colour = colours[each.whose]
+        since = f"{each.since:%m-%d %H:%M:%S}"
+        shown.add_row(each.order_id or "", since, f"[{colour}]{escape(each.found)}", escape(each.done or each.next))
+    return shown
