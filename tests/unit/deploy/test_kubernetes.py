@@ -1,6 +1,7 @@
 """deploy/k8s, rendered by kubectl: valid, confined, and telling each service what it needs."""
 
 import base64
+import copy
 import importlib
 import re
 from collections import Counter
@@ -91,6 +92,22 @@ def test_every_pod_is_restricted(manifests: list[Manifest]) -> None:
 
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     assert not refused
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [
+        ({"hostNetwork": True}, "hostNetwork"),
+        ({"volumes": [{"name": "root", "hostPath": {"path": "/"}}]}, "volume"),
+        ({"securityContext": {}}, "runAsNonRoot"),
+        ({"containers": [{"name": "bare"}]}, "allowPrivilegeEscalation"),
+    ],
+)
+def test_a_pod_that_is_not_restricted_would_be_found(rendered: Rendered, wrong: Manifest, found: str) -> None:
+    deployment = copy.deepcopy(_named(rendered["prod"], "Deployment", "orderbus-orders"))
+    deployment["spec"]["template"]["spec"] |= wrong
+
+    assert any(found in refused for refused in not_restricted(deployment))
 
 
 def test_every_pod_can_write_to_memory_only_and_asks_the_cluster_for_nothing(manifests: list[Manifest]) -> None:
