@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -39,6 +40,12 @@ def test_every_command_exists_with_its_options(page: Path) -> None:
     unknown = [] if page in GENERATED else [command for command in commands(page) if not is_known(command)]
 
     assert not unknown
+
+
+@each_page
+def test_every_change_that_is_shown_can_be_made(page: Path) -> None:
+    for change in (token.content for token in tokens(page) if token.type == "fence" and token.info == "diff"):
+        subprocess.run(["git", "apply", "--check"], cwd=CHECKOUT, input=change.encode(), check=True)
 
 
 def test_every_metric_is_on_its_page() -> None:
