@@ -43,13 +43,19 @@ def down(erase: Annotated[bool, typer.Option("--erase", help="Remove the data to
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False) -> None:
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array; with --watch an object a look.")] = False,
+    live: Annotated[bool, typer.Option("--watch", help="Go on, with rates, lag and queues, until Ctrl-C.")] = False,
+) -> None:
     """Show each server and service: where it is, how it is, and what in it needs a look: dead letters, and events stuck
     for over a minute. Exit code 1 unless all of them run."""
     from dataclasses import asdict
 
     from deploy.stack import stack
 
+    if live:
+        _watch(as_json=as_json)
+        return
     lines = stack.status()
     if as_json:
         print(json.dumps([asdict(line) for line in lines]))
@@ -57,6 +63,17 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
         show(lines)
     if not all(line.state.startswith("running") for line in lines):
         raise typer.Exit(1)
+
+
+def _watch(*, as_json: bool) -> None:
+    import asyncio
+    from contextlib import suppress
+
+    from deploy.cli.addresses import stack
+    from deploy.cli.watch import watch
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(watch(stack(), as_json=as_json))
 
 
 def narrate(sentence: str) -> None:
@@ -109,10 +126,15 @@ def show(lines: list["Line"]) -> None:
 
     table = Table("", "state", "pid", "address", "needs a look", box=None, header_style="dim", padding=(0, 2, 0, 0))
     for line in lines:
-        colour = STATE_COLOURS.get(line.state.partition(" (")[0], "red")
-        state = f"[{colour}]{line.state}[/]"
-        table.add_row(line.name, state, str(line.pid or ""), without_password(line.url), f"[red]{in_words(line.troubles)}")
+        table.add_row(
+            line.name, coloured(line.state), str(line.pid or ""), without_password(line.url), f"[red]{in_words(line.troubles)}"
+        )
     Console().print(table)
+
+
+def coloured(state: str) -> str:
+    """The state in its colour."""
+    return f"[{STATE_COLOURS.get(state.partition(' (')[0], 'red')}]{state}[/]"
 
 
 def in_words(troubles: "Troubles | None") -> str:
