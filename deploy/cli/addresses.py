@@ -1,5 +1,6 @@
 """Where the running stack is, for commands that talk to it."""
 
+import os
 from typing import Any
 
 import typer
@@ -15,3 +16,8 @@ def stack() -> dict[str, Any]:
         typer.echo("orderbus: the stack does not run here; start it with ./orderbus up", err=True)
         raise typer.Exit(1)
     return found
+
+
+def postgres_url() -> str:
+    """The database, entered as who may read all four schemas: of ORDERBUS_POSTGRES_URL, else of the running stack."""
+    return os.environ.get("ORDERBUS_POSTGRES_URL") or str(stack()["postgres"]["superuser_url"])

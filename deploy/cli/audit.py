@@ -19,20 +19,45 @@ app = typer.Typer()
 def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     settle: Annotated[float, typer.Option(help="Seconds an order must have been left alone to be judged.")] = 5,
+    every: Annotated[float | None, typer.Option(help="Go on, once in so many seconds, as metrics.", min=1)] = None,
+    metrics_port: Annotated[int, typer.Option(help="With --every: where Prometheus scrapes /metrics.")] = 9110,
+    metrics_host: Annotated[str, typer.Option(help="With --every: the address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Check the invariants over all four schemas; exit 1 when one does not hold, with the offenders."""
     from rich.console import Console
 
     from deploy.audit import audit as run
-    from deploy.cli.addresses import stack
+    from deploy.cli.addresses import postgres_url
 
-    report = asyncio.run(run(stack()["postgres"]["superuser_url"], timedelta(seconds=settle)))
+    if every is not None:
+        _keep_auditing(postgres_url(), timedelta(seconds=every), timedelta(seconds=settle), metrics_host, metrics_port)
+        return
+    report = asyncio.run(run(postgres_url(), timedelta(seconds=settle)))
     if as_json:
         typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
     else:
         Console().print(table(report))
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _keep_auditing(url: str, every: timedelta, settle: timedelta, host: str, port: int) -> None:
+    from contextlib import suppress
+
+    from prometheus_client import start_http_server
+
+    from deploy.audit.scheduled import Gauges, keep_auditing
+    from deploy.cli.stack import ended_like_interrupted, narrate
+
+    gauges = Gauges()
+    try:
+        start_http_server(port, host, gauges.registry)
+    except OSError as error:
+        narrate(f"nothing can listen on {host}:{port}: {error}")
+        raise typer.Exit(1) from None
+    narrate(f"auditing every {every.total_seconds():g} s; http://{host}:{port}/metrics says what was found")
+    with suppress(KeyboardInterrupt), ended_like_interrupted():
+        asyncio.run(keep_auditing(url, every, gauges, narrate, settle))
 
 
 def table(report: "Report") -> "Table":

@@ -17,14 +17,12 @@ def backup(folder: Folder) -> None:
     """Write all that the services know, and what is on the bus, as of one moment, into a new folder. Everything goes on
     meanwhile."""
     from deploy.backup import take
-    from deploy.cli.addresses import stack
+    from deploy.cli.addresses import postgres_url, stack
     from deploy.cli.stack import explaining_trouble, narrate
 
-    postgres, rabbitmq = os.environ.get("ORDERBUS_POSTGRES_URL"), os.environ.get("ORDERBUS_RABBITMQ_URL")
+    rabbitmq_url = os.environ.get("ORDERBUS_RABBITMQ_URL") or stack()["rabbitmq"]["url"]
     with explaining_trouble():
-        about = asyncio.run(
-            take(postgres or stack()["postgres"]["superuser_url"], rabbitmq or stack()["rabbitmq"]["url"], folder, narrate)
-        )
+        about = asyncio.run(take(postgres_url(), rabbitmq_url, folder, narrate))
     print(f"{folder}: {about['moment']}, with {about['messages']} messages that were on their way")
 
 

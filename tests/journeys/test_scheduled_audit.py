@@ -1,0 +1,57 @@
+"""The audit as metrics: what does not add up is seen, and so is an audit that cannot be done."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+import asyncpg
+from prometheus_client import CollectorRegistry
+
+from deploy.audit.scheduled import Gauges, keep_auditing
+from tests.journeys.shop import Shop
+
+FINISHED = "orderbus_audit_last_success_timestamp_seconds"
+
+
+def violations(registry: CollectorRegistry, invariant: str) -> float | None:
+    return registry.get_sample_value("orderbus_audit_violations", {"invariant": invariant})
+
+
+async def test_what_does_not_add_up_is_a_metric_until_it_is_mended(shop: Shop, sku: str) -> None:
+    await shop.sell(sku)
+    url = shop.addresses["postgres"]["superuser_url"]
+    gauges = Gauges()
+    said: list[str] = []
+    assert violations(gauges.registry, "shelves_equal_movements") is None
+    auditing = asyncio.create_task(keep_auditing(url, timedelta(seconds=0.2), gauges, said.append))
+    database = await asyncpg.connect(url)
+    try:
+        async with asyncio.timeout(30):
+            while violations(gauges.registry, "shelves_equal_movements") != 0:
+                await asyncio.sleep(0.02)
+            await database.execute("UPDATE inventory.shelf SET on_hand = on_hand + 1 WHERE sku = $1", sku)
+            while violations(gauges.registry, "shelves_equal_movements") != 1:
+                await asyncio.sleep(0.02)
+            await database.execute("UPDATE inventory.shelf SET on_hand = on_hand - 1 WHERE sku = $1", sku)
+            while violations(gauges.registry, "shelves_equal_movements") != 0:
+                await asyncio.sleep(0.02)
+    finally:
+        await database.close()
+        auditing.cancel()
+        with suppress(asyncio.CancelledError):
+            await auditing
+
+    assert gauges.registry.get_sample_value(FINISHED)
+    assert any("shelves_equal_movements (1)" in sentence for sentence in said)
+
+
+async def test_an_audit_that_cannot_be_done_does_not_look_like_one_that_found_nothing() -> None:
+    gauges, said = Gauges(), list[str]()
+    auditing = asyncio.create_task(keep_auditing("postgresql://nobody@127.0.0.1:1/x", timedelta(seconds=60), gauges, said.append))
+    async with asyncio.timeout(20):
+        while not said:
+            await asyncio.sleep(0.02)
+    auditing.cancel()
+
+    assert gauges.registry.get_sample_value(FINISHED) == 0
+    assert violations(gauges.registry, "shelves_equal_movements") is None
