@@ -26,6 +26,8 @@ async def audit(superuser_url: str, settle: timedelta = SETTLE) -> Report:
 async def examine(connection: asyncpg.Connection, before: datetime) -> Report:
     """Check every invariant in the transaction that is open; `before` as in SETTLE."""
     await speak_json(connection)
+    # whole tables are joined: what does not fit is sorted on disk, or looked up one by one
+    await connection.execute("SET LOCAL work_mem = '128MB'")
     checks = [await statuses.check(connection)]
     for invariant in INVARIANTS:
         arguments = [before] if "$1" in invariant.offenders else []
