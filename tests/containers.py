@@ -21,7 +21,7 @@ def containers() -> Iterator[Servers]:
     )
     rabbitmq = (
         DockerContainer("rabbitmq:4-management-alpine")
-        .with_exposed_ports(5672, 15672)
+        .with_exposed_ports(5672, 15672, 15692)
         .waiting_for(LogMessageWaitStrategy("Server startup complete"))
     )
     redis = (
@@ -36,4 +36,5 @@ def containers() -> Iterator[Servers]:
 
         url = f"postgresql://postgres:test@{at(postgres, 5432)}/postgres"
         amqp, management = f"amqp://guest:guest@{at(rabbitmq, 5672)}/", f"http://guest:guest@{at(rabbitmq, 15672)}"
-        yield Servers(Postgres(url, url, None), RabbitMQ(amqp, management, None), Redis(f"redis://{at(redis, 6379)}", None))
+        broker = RabbitMQ(amqp, management, None, f"http://{at(rabbitmq, 15692)}")
+        yield Servers(Postgres(url, url, None), broker, Redis(f"redis://{at(redis, 6379)}", None))

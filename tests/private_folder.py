@@ -11,7 +11,13 @@ from deploy.stack import stack
 from deploy.stack.servers import FILE, Source
 from deploy.stack.state import StackFolder, open_folder
 
-NAMED_BY_URL = ("ORDERBUS_POSTGRES_URL", "ORDERBUS_RABBITMQ_URL", "ORDERBUS_RABBITMQ_MANAGEMENT_URL", "ORDERBUS_REDIS_URL")
+NAMED_BY_URL = (
+    "ORDERBUS_POSTGRES_URL",
+    "ORDERBUS_RABBITMQ_URL",
+    "ORDERBUS_RABBITMQ_MANAGEMENT_URL",
+    "ORDERBUS_RABBITMQ_METRICS_URL",
+    "ORDERBUS_REDIS_URL",
+)
 
 
 @contextmanager

@@ -20,12 +20,17 @@ STATE_COLOURS = {"running": "green", "stopped": "dim", "half-started": "yellow",
 
 
 @app.command()
-def up(as_json: Annotated[bool, typer.Option("--json", help="Print what .orderbus/stack.json says.")] = False) -> None:
+def up(
+    observability: Annotated[
+        bool, typer.Option("--observability", help="Prometheus and Alertmanager too, with the shipped rules.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what .orderbus/stack.json says.")] = False,
+) -> None:
     """Start whatever of the stack is not running; leave the rest alone."""
     from deploy.stack import stack
 
     with explaining_trouble():
-        found = stack.up(narrate)
+        found = stack.up(narrate, observed=observability)
     if as_json:
         print(json.dumps(found))
     else:
@@ -118,7 +123,7 @@ def show(lines: list["Line"]) -> None:
     """A table on a terminal, plain columns elsewhere; passwords stay out of both."""
     if not sys.stdout.isatty():
         for line in lines:
-            row = f"{line.name:<10} {line.state:<14} {line.pid or '-':<8} {without_password(line.url)}"
+            row = f"{line.name:<12} {line.state:<14} {line.pid or '-':<8} {without_password(line.url)}"
             print(f"{row:<70} {in_words(line.troubles)}".rstrip())
         return
     from rich.console import Console

@@ -37,7 +37,7 @@ CONTAINERS: Mapping[str, Container] = {
     ),
     "rabbitmq": Container(
         image="rabbitmq:4-management-alpine",
-        ports={"rabbitmq": 5672, "rabbitmq_management": 15672},
+        ports={"rabbitmq": 5672, "rabbitmq_management": 15672, "rabbitmq_prometheus": 15692},
         environment={
             "RABBITMQ_DEFAULT_USER": "orderbus",
             "RABBITMQ_DEFAULT_PASS": "{password}",

@@ -66,7 +66,7 @@ def _nothing_starts() -> Iterator[None]:
 
 def _apt(*arguments: str) -> None:
     answer = subprocess.run(
-        ["apt-get", *arguments],
+        ["apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments],  # somebody else may be installing
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

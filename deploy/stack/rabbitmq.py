@@ -14,7 +14,7 @@ from deploy.stack.state import Say, StackError, StackFolder, silent, write_priva
 ROLE = "rabbitmq"
 #: Erlang's name server. RabbitMQ would start one for the whole machine and leave it behind.
 NAME_SERVER = "epmd"
-PORTS: tuple[str, ...] = ("rabbitmq", "rabbitmq_management", "rabbitmq_distribution", "epmd")
+PORTS: tuple[str, ...] = ("rabbitmq", "rabbitmq_management", "rabbitmq_prometheus", "rabbitmq_distribution", "epmd")
 ADMINISTRATOR = "orderbus"
 #: What our consumers refuse unread the broker refuses already: a hundred times 128 MiB, its default, fill any memory.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -102,6 +102,8 @@ def _configure(home: Path, ports: Mapping[str, int], password: str) -> None:
 listeners.tcp.1 = 127.0.0.1:{ports["rabbitmq"]}
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {ports["rabbitmq_management"]}
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = {ports["rabbitmq_prometheus"]}
 max_message_size = {MAX_MESSAGE_BYTES}
 default_user = {ADMINISTRATOR}
 default_pass = {password}
@@ -111,7 +113,7 @@ log.console.level = info
 log.file = false
 """,
     )
-    write_private(home / "enabled_plugins", "[rabbitmq_management].\n")
+    write_private(home / "enabled_plugins", "[rabbitmq_management,rabbitmq_prometheus].\n")
     write_private(home / "rabbitmq-env.conf", "")
 
 

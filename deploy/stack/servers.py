@@ -36,11 +36,12 @@ class Postgres:
 
 @dataclass(frozen=True, slots=True)
 class RabbitMQ:
-    """`url` is an administrator's; the management URL carries the same name and password."""
+    """`url` is an administrator's; the management URL carries the same name and password. `metrics_url`: its plugin's."""
 
     url: str
     management_url: str | None
     pid: int | None
+    metrics_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +114,16 @@ def bring_up(folder: StackFolder, say: Say) -> Servers:
     def pid_of(name: str) -> int | None:
         return None if name in given else pid(folder, name, sources[name])
 
-    management = rabbitmq.management_url(chosen, secrets["rabbitmq"]) if "rabbitmq" not in given else None
+    is_ours = "rabbitmq" not in given
+    management = rabbitmq.management_url(chosen, secrets["rabbitmq"]) if is_ours else None
+    metrics = f"http://127.0.0.1:{chosen['rabbitmq_prometheus']}" if is_ours else None
     return Servers(
         Postgres(url_of("postgres"), url_of("postgres"), pid_of("postgres")),
         RabbitMQ(
             url_of("rabbitmq"),
             management or os.environ.get("ORDERBUS_RABBITMQ_MANAGEMENT_URL"),
             pid_of("rabbitmq"),
+            metrics or os.environ.get("ORDERBUS_RABBITMQ_METRICS_URL"),
         ),
         Redis(url_of("redis"), pid_of("redis")),
     )

@@ -29,7 +29,8 @@ PROGRAMS: Mapping[str, Sequence[str]] = {
 OURS = frozenset(
     f"ORDERBUS_{name}"
     for name in (
-        *("STACK", "HOST", "PORT", "POSTGRES_URL", "RABBITMQ_URL", "RABBITMQ_MANAGEMENT_URL", "REDIS_URL"),
+        *("STACK", "HOST", "PORT", "POSTGRES_URL", "REDIS_URL"),
+        *("RABBITMQ_URL", "RABBITMQ_MANAGEMENT_URL", "RABBITMQ_METRICS_URL"),
         *("AUTH_JWKS", "AUTH_ISSUER", "AUTH_AUDIENCE"),
     )
 )

@@ -1,4 +1,4 @@
-"""The whole stack of this checkout: three servers, the sandbox and four services."""
+"""The whole stack of this checkout: three servers, the sandbox and four services; and, if wanted, who watches them."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from deploy.stack import credentials, keys, ports, processes, servers, services, waiting
+from deploy.stack import credentials, keys, observability, ports, processes, servers, services, waiting
 from deploy.stack.credentials import Credentials
 from deploy.stack.servers import Servers
 from deploy.stack.state import Say, StackError, StackFolder, checkout_folder, locked, silent
@@ -28,8 +28,8 @@ class Line:
     troubles: Troubles | None = None
 
 
-def up(say: Say = silent, folder: StackFolder | None = None) -> dict[str, Any]:
-    """Start what does not run and leave the rest alone; gives what `stack.json` says of it.
+def up(say: Say = silent, folder: StackFolder | None = None, *, observed: bool = False) -> dict[str, Any]:
+    """Start what does not run and leave the rest alone; gives what `stack.json` says of it. `observed`: Prometheus too.
 
     Interrupted or failing, it stops what it had started itself. Not to be called from within an event loop.
     """
@@ -40,6 +40,8 @@ def up(say: Say = silent, folder: StackFolder | None = None) -> dict[str, Any]:
         found = servers.bring_up(folder, say)
         _prepare(found, secrets, say)
         chosen = services.start_services(folder, found, secrets, say)
+        if observed or observability.runs(folder):
+            observability.bring_up(folder, found, say)
         stack = _describe(folder, found, chosen, token)
         folder.write(FILE, stack)
     return stack
@@ -51,8 +53,10 @@ def down(say: Say = silent, *, erase: bool = False, folder: StackFolder | None =
     with locked(folder, say):
         folder.forget(FILE)
         ending = [pid for pids in processes.marked(folder).values() for pid in pids]
-        _stop(folder, services.ROLES)
+        _stop(folder, (*observability.ROLES, *services.ROLES))
         servers.take_down(folder, erase=erase)
+        if erase:
+            observability.erase(folder)
         # Whatever carries our mark under a role of another version of this program.
         processes.stop(folder, processes.roles(folder))
         # Whoever lists processes sees a dead one until init has taken note of it, which some do once a second only.
@@ -65,6 +69,7 @@ def status(folder: StackFolder | None = None) -> list[Line]:
     stack = folder.read(FILE)
     parts = {name: stack.get(name) for name in ("postgres", "rabbitmq", "redis", "sandbox")}
     parts |= {name: stack.get("services", {}).get(name) for name in credentials.SERVICES}
+    parts |= {name: stack[name] for name in observability.SHOWN if name in stack}
     lines = [_line(folder, name, part) for name, part in parts.items()]
     return [_with_troubles(line, str(stack.get("token", ""))) for line in lines]
 
@@ -83,6 +88,8 @@ def _line(folder: StackFolder, name: str, part: dict[str, Any] | None) -> Line:
     url = str(part["url"])
     if name in servers.SERVERS:
         works, is_elsewhere = _answers(name, url), part["pid"] is None
+    elif name in observability.SHOWN:
+        works, is_elsewhere = observability.answers(url), False
     else:
         works, is_elsewhere = services.is_ready(folder.read(ports.FILE)[name]), False
     if works:
@@ -116,11 +123,12 @@ def _prepare(found: Servers, secrets: Credentials, say: Say) -> None:
 
 
 def _stop(folder: StackFolder, roles: Iterable[str], patience: float = 20) -> None:
-    """Services first, then the sandbox that they call, then the servers under them all."""
+    """Who watches first, then the services, then the sandbox that they call, then the servers under them all."""
     wanted = set(roles)
+    processes.stop(folder, [role for role in observability.ROLES if role in wanted])
     processes.stop(folder, [role for role in credentials.SERVICES if role in wanted])
     processes.stop(folder, [services.SANDBOX] if services.SANDBOX in wanted else [])
-    servers.stop_roles(folder, wanted - set(services.ROLES), patience)
+    servers.stop_roles(folder, wanted - {*services.ROLES, *observability.ROLES}, patience)
 
 
 def _describe(folder: StackFolder, found: Servers, chosen: dict[str, int], token: str) -> dict[str, Any]:
@@ -142,5 +150,6 @@ def _describe(folder: StackFolder, found: Servers, chosen: dict[str, int], token
         "redis": {"url": found.redis.url, "pid": found.redis.pid},
         "services": {service: running(service) for service in credentials.SERVICES},
         "sandbox": running(services.SANDBOX),
+        **observability.describe(folder),
         "token": token,
     }

@@ -31,6 +31,7 @@ def running(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "ORDERBUS_RABBITMQ_URL": urlsplit(servers.rabbitmq.url)._replace(path=f"/{name}").geturl(),
         "ORDERBUS_REDIS_URL": servers.redis.url,
         "ORDERBUS_RABBITMQ_MANAGEMENT_URL": _make_vhost(servers, name),
+        "ORDERBUS_RABBITMQ_METRICS_URL": servers.rabbitmq.metrics_url or "",
     }
     before = {variable: os.environ.get(variable) for variable in given}
     os.environ.update(given)

@@ -37,7 +37,7 @@ def test_who_has_no_servers_is_told_exactly_what_to_install() -> None:
 @pytest.mark.parametrize("role", docker.CONTAINERS)
 def test_a_container_is_this_stacks_own_on_loopback_and_keeps_its_secret(role: str, tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    chosen = dict.fromkeys(("postgres", "rabbitmq", "rabbitmq_management", "redis"), 21_000)
+    chosen = dict.fromkeys(("postgres", "rabbitmq", "rabbitmq_management", "rabbitmq_prometheus", "redis"), 21_000)
 
     arguments = docker.run_arguments(folder, role, chosen)
 
