@@ -17,8 +17,8 @@ SERIALS_LEFT_OUT = 1_000_000
 
 
 def restore(backup: Path, say: Say = silent, folder: StackFolder | None = None) -> dict[str, object]:
-    """Stop the services, put the backup in place of the database and of what is on the bus, and start them; what the backup
-    says of itself. The database before it is kept until all of that is done. Raises StackError.
+    """Read the backup, stop the services, put it in place of the database and of what is on the bus, and start them; what the
+    backup says of itself. The database before it is kept until all of that is done. Raises StackError.
 
     Not to be called from within an event loop.
     """
@@ -26,12 +26,12 @@ def restore(backup: Path, say: Say = silent, folder: StackFolder | None = None) 
     about = _about(backup)
     messages = bus.read(backup / BUS)
     with locked(folder, say):
-        say("stopping the services")
-        processes.stop(folder, credentials.SERVICES)
         found = servers.bring_up(folder, say)
         url = found.postgres.superuser_url
         say(f"reading the backup of {about['moment']}")
         asyncio.run(_load(backup / DATABASE, url))
+        say("stopping the services")
+        processes.stop(folder, credentials.SERVICES)
         asyncio.run(bus.empty(found.rabbitmq.url))
         asyncio.run(_put_in_place(url))
     stack.up(say, folder)

@@ -12,8 +12,8 @@ import pytest
 
 from deploy.audit import audit
 from deploy.backup import bus, restore, take
-from deploy.backup.taking import BUS, DATABASE
-from deploy.stack import stack
+from deploy.backup.taking import ABOUT, BUS, DATABASE
+from deploy.stack import processes
 from deploy.stack.state import Say, StackError, open_folder, silent
 from tests.builders import a_paid_order
 from tests.journeys.shop import Shop
@@ -83,17 +83,17 @@ async def test_what_was_on_the_bus_in_that_moment_is_heard_after_a_restore(
     await assert_all_is_well(shop, [order_id])
 
 
-async def test_a_backup_that_cannot_be_read_changes_nothing(
-    shop: Shop, running: Path, tmp_path: Path, sku: str, order_id: str
+async def test_a_backup_that_cannot_be_read_disturbs_nothing(
+    shop: Shop, running: Path, services: dict[str, int], tmp_path: Path, sku: str, order_id: str
 ) -> None:
+    (tmp_path / ABOUT).write_text('{"format": 1, "moment": "2026-11-25T12:00:00+00:00"}')
+    (tmp_path / BUS).touch()
+    (tmp_path / DATABASE).write_bytes(b"PGDMP torn")
     await shop.sell(sku)
-    await backup(shop, tmp_path / "backup")
-    (tmp_path / "backup" / DATABASE).write_bytes(b"PGDMP torn")
-    await shop.bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
-    await shop.until(order_id, "shipped")
 
     with pytest.raises(StackError, match="pg_restore failed"):
-        await asyncio.to_thread(restore, tmp_path / "backup", folder=open_folder(running))
+        await asyncio.to_thread(restore, tmp_path, folder=open_folder(running))
 
-    await asyncio.to_thread(stack.up, folder=open_folder(running))
+    await shop.bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
     await assert_all_is_well(shop, [order_id])
+    assert all(processes.is_listed(pid) for pid in services.values())
