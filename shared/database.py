@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import asyncpg
 import orjson
 
-from shared import tls
+from shared import telemetry, tls
 from shared.clock import Clock
 from shared.events import Envelope, Event
 from shared.outgoing import Outgoing, envelop, forward, write
@@ -137,7 +137,8 @@ class Tx:
     def hear(self, events: Sequence[Event]) -> None:
         """These events are handled in this transaction: they are what led to whatever is announced in it."""
         self.heard = events
-        self.caused_by(event.envelope for event in events)
+        # by what the event is about: another system's envelope may not say it
+        self._causes |= {event.subject: event.envelope for event in events}
 
     def caused_by(self, causes: Iterable[Envelope]) -> None:
         """Go on from what an intent kept."""
@@ -170,7 +171,7 @@ class Database:
     async def transaction(self, causes: Iterable[Envelope] = ()) -> AsyncIterator[Tx]:
         """Everything in the block commits together, or nothing does. `causes`: what led here, if it is no event."""
         async with self.pool.acquire() as connection, connection.transaction():
-            tx = Tx(connection, self.service, await self._clock.now(connection), causes)
+            tx = Tx(telemetry.statements_of(connection), self.service, await self._clock.now(connection), causes)
             yield tx
             if self._journal is not None:
                 entries = [(event, event.envelope) for event in tx.heard]

@@ -140,10 +140,8 @@ async def _tx(request: Request) -> database.Tx:
 
 def origin(request: Request, subject: str | None = None) -> Envelope:
     """The request as the cause of what it announces, of the subject or of whatever it is: only its trace is known."""
-    given = request.headers.get("traceparent")
-    traceparent = given if telemetry.read_traceparent(given) else telemetry.new_traceparent()
-    received_at = request.state.received_at
-    return Envelope("", "", "http.request", "", received_at, correlation_id=subject, traceparent=traceparent)
+    trace: telemetry.Request = request.state.trace
+    return Envelope("", "", "http.request", "", trace.received_at, correlation_id=subject, traceparent=trace.admit())
 
 
 async def _reader(request: Request) -> AsyncIterator[database.Reader]:
@@ -220,7 +218,8 @@ class _Edge:
             return
         started, status, size = time.perf_counter(), 0, 0
         state = scope.setdefault("state", {})
-        state["received_at"] = telemetry.now()
+        trace = state["trace"] = telemetry.Request(scope)
+        failed: Exception | None = None
 
         async def bounded() -> Message:
             nonlocal size
@@ -246,6 +245,7 @@ class _Edge:
             else:
                 await self._app(scope, bounded, noted)
         except Exception as error:
+            failed = error
             # whoever lets it go on has it printed whole by the server, with whatever personal data is in it
             failure = _render_failure(getattr(scope.get("route"), "path", "unmatched"), error)
             if status == 0:
@@ -255,3 +255,4 @@ class _Edge:
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
             metrics.http_seconds.labels(scope["method"], route, status or 500).observe(time.perf_counter() - started)
+            trace.end(route, status or 500, failed)

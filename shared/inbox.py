@@ -76,13 +76,13 @@ async def _deal_with(database: Database, handler: Handle[Any], events: Sequence[
 
 async def handle_once(database: Database, handler: Handle[Any], events: Sequence[Event]) -> None:
     """One transaction: the inbox rows, the handler's writes, the outbox rows. Raises what the handler raises."""
-    with telemetry.handling([event.envelope for event in events]):
+    with telemetry.handling(events):
         async with database.transaction() as tx:
             fresh = await _not_heard_before(tx, events)
             if fresh:
                 tx.hear(fresh)
                 await handler(fresh, tx)
-    _count(events, fresh)
+        _count(events, fresh)
 
 
 def _count(events: Sequence[Event], fresh: Sequence[Event]) -> None:
@@ -98,7 +98,7 @@ def _count(events: Sequence[Event], fresh: Sequence[Event]) -> None:
     now = telemetry.now()
     for event_type, envelope in oldest.items():
         age = max(0.0, (now - envelope.time).total_seconds())
-        metrics.observe(metrics.event_age.labels(event_type), [(age, telemetry.trace_id_of(envelope.traceparent))])
+        metrics.observe(metrics.event_age.labels(event_type), [(age, telemetry.recorded_trace_id(envelope))])
 
 
 async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:
@@ -115,7 +115,8 @@ async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:
 
 async def _bury(database: Database, event: Event, error: Exception) -> None:
     metrics.events_handled.labels(event.type, "failed").inc()
-    log.error("event failed", type=event.type, event_id=event.envelope.id, subject=event.subject, error=repr(error))
+    told = {"type": event.type, "event_id": event.envelope.id, "subject": event.subject, "error": repr(error)}
+    log.error("event failed", **told, **telemetry.about(event))
     await until_stored(database, [dead_letters.of_failure(event, error)])
 
 

@@ -52,6 +52,15 @@ class Job(Generic[I, A]):
     overdue: Callable[[Reader, timedelta], Awaitable[int]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Answered(Generic[I, A]):
+    """What became of a call; `cause` is the intent's, with its trace going on from the call."""
+
+    intent: I
+    answer: A
+    cause: Envelope | None
+
+
 class Worker(Generic[I, A]):
     """Carries out a job's intents for as long as the process lives."""
 
@@ -59,7 +68,7 @@ class Worker(Generic[I, A]):
         self.job = job
         self._database = database
         self._wake = asyncio.Event()
-        self._calls: set[asyncio.Task[tuple[I, A] | None]] = set()
+        self._calls: set[asyncio.Task[_Answered[I, A] | None]] = set()
 
     def wake(self) -> None:
         """There are intents: do not wait for the next look."""
@@ -103,29 +112,33 @@ class Worker(Generic[I, A]):
         if len(claimed) == free:
             self._wake.set()
 
-    async def _call(self, intent: I, begin_by: float) -> tuple[I, A] | None:
+    async def _call(self, intent: I, begin_by: float) -> _Answered[I, A] | None:
         if time.monotonic() > begin_by:
             log.warning("a partner call was not begun in time; its lease will run out", job=self.job.name)
             return None
-        cause = [intent.cause] if intent.cause else []
+        cause = intent.cause
         try:
-            with telemetry.handling(cause, self.job.name):
-                return intent, await self.job.call(intent)
+            with telemetry.working(self.job.name, [cause] if cause else []):
+                answer = await self.job.call(intent)
+                return _Answered(intent, answer, telemetry.continued(cause) if cause else None)
         except Exception:
-            log.exception("a partner call failed unexpectedly; its lease will run out", job=self.job.name)
+            about = telemetry.about(cause) if cause else {}
+            log.exception("a partner call failed unexpectedly; its lease will run out", job=self.job.name, **about)
             return None
 
-    async def _record(self, answered: Sequence[asyncio.Task[tuple[I, A] | None]]) -> None:
+    async def _record(self, answered: Sequence[asyncio.Task[_Answered[I, A] | None]]) -> None:
         """Keep the answers. While Postgres is away they wait; one that cannot be kept is left to its lease, alone."""
         await self._keep([answer for task in answered if (answer := task.result()) is not None])
         self._calls.difference_update(answered)
 
-    async def _keep(self, answers: Sequence[tuple[I, A]]) -> None:
+    async def _keep(self, answers: Sequence[_Answered[I, A]]) -> None:
         if not answers:
             return
         try:
-            async with self._database.transaction([i.cause for i, _ in answers if i.cause]) as tx:
-                await self.job.record(tx, answers)
+            causes = [answer.cause for answer in answers if answer.cause]
+            with telemetry.working(f"record {self.job.name}", causes):
+                async with self._database.transaction(causes) as tx:
+                    await self.job.record(tx, [(answered.intent, answered.answer) for answered in answers])
         except Exception as error:
             if is_infrastructure(error):
                 raise

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from fastapi import Request, Response
 
-from shared import idempotency
+from shared import idempotency, telemetry
 from shared.batching import Batcher
 from shared.database import Database, Tx, is_infrastructure
 from shared.events import Envelope
@@ -78,12 +78,14 @@ class Joined(Generic[W]):
                 _fail([one], error)
 
     async def _answer(self, database: Database, asked: Sequence[_Asked[W]]) -> None:
-        async with database.transaction([each.cause for each in asked]) as tx:
-            answered = await idempotency.claim(tx, [each.key for each in asked if each.key])
-            fresh = [each for each in asked if each.key not in answered]
-            answers = await self._write([each.wish for each in fresh], tx) if fresh else []
-            given = list(zip(fresh, answers, strict=True))
-            await idempotency.keep(tx, {each.key: answer for each, answer in given if each.key})
+        causes = [each.cause for each in asked]
+        with telemetry.working("commit", causes):
+            async with database.transaction(causes) as tx:
+                answered = await idempotency.claim(tx, [each.key for each in asked if each.key])
+                fresh = [each for each in asked if each.key not in answered]
+                answers = await self._write([each.wish for each in fresh], tx) if fresh else []
+                given = list(zip(fresh, answers, strict=True))
+                await idempotency.keep(tx, {each.key: answer for each, answer in given if each.key})
         for each in asked:
             each.answer = answered.get(each.key) if each.key else None
         for each, answer in given:

@@ -4,7 +4,7 @@ port; Prometheus adds up, so there is no file that processes share and no number
 Every label is bounded (`LABELS` says by what) and never an id: a series is kept for as long as Prometheus remembers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
@@ -116,17 +116,12 @@ def channel(name: str) -> str:
     return name if name in CHANNELS else "other"
 
 
-def observe(histogram: Histogram, waits: Iterable[tuple[float, str | None]]) -> None:
-    """Count these seconds, each with the trace it was part of. The longest has its trace kept as an exemplar: one is kept
-    for each bucket, and whoever looks at one wants to know where the time went."""
-    longest: tuple[float, str | None] = (-1.0, None)
+def observe(histogram: Histogram, waits: Sequence[tuple[float, str | None]]) -> None:
+    """Count these seconds, each with the trace that is recorded of it, if one is. Of these the longest has its trace kept as an
+    exemplar: one is kept for each bucket, and whoever looks at one wants to know where the time went."""
+    longest = max((wait for wait in waits if wait[1]), default=None)
     for wait in waits:
-        if wait[0] > longest[0]:
-            longest, wait = wait, longest
-        if wait[0] >= 0:
-            histogram.observe(wait[0])
-    if longest[0] >= 0:
-        histogram.observe(longest[0], {"trace_id": longest[1]} if longest[1] else None)
+        histogram.observe(wait[0], {"trace_id": wait[1]} if wait is longest and wait[1] else None)
 
 
 def exposition(accept: str) -> tuple[bytes, str]:

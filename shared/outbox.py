@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from shared import codec, metrics
+from shared import codec, metrics, telemetry
 from shared.database import Pool
 from shared.outgoing import Outgoing
 
@@ -39,6 +39,7 @@ class Relay:
         self._publisher = publisher
         self._waiting: list[tuple[str, str, bytes]] = []
         self._published: list[str] = []
+        self._spans: dict[str, telemetry.Span] = {}
         self._wake = asyncio.Event()
 
     def publish(self, outgoing: list[Outgoing]) -> None:
@@ -46,6 +47,7 @@ class Relay:
         finds in the table what is not taken here."""
         if outgoing and len(self._waiting) < 10 * TAKEN_AT_ONCE:
             self._waiting += [(out.id, out.envelope.type, out.body) for out in outgoing]
+            self._spans |= {out.id: out.span for out in outgoing if out.span}
             self._wake.set()
 
     async def run(self) -> None:
@@ -108,9 +110,17 @@ class Relay:
                 raise
             metrics.publish_failures.labels(event_type).inc(len(ids))
             log.warning("not published; stays in the outbox", type=event_type, events=len(ids), error=repr(error))
+            self._end_spans(ids, error)
             return []
         metrics.events_published.labels(event_type).inc(len(ids))
+        self._end_spans(ids)
         return ids
+
+    def _end_spans(self, ids: Sequence[str], error: BaseException | None = None) -> None:
+        if self._spans:
+            for id in ids:
+                if (span := self._spans.pop(id, None)) is not None:
+                    span.end(error)
 
 
 def _messages(rows: Sequence[tuple[str, str, bytes]]) -> list[tuple[str, list[str], list[bytes]]]:

@@ -13,28 +13,31 @@ from shared.events import OURS, Envelope, Event
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One event on its way out, with its bytes as they go on the wire. `id` is the outbox row's."""
+    """One event on its way out, with its bytes as they go on the wire. `id` is the outbox row's; `span` lasts until the broker
+    has it, where the trace is recorded."""
 
     id: str
     event: Event
     envelope: Envelope
     body: bytes
+    span: telemetry.Span | None = None
 
 
 def envelop(event: Event, service: str, now: datetime, cause: Envelope | None) -> Outgoing:
     """The event with a fresh id, its service as source, and a trace that goes on from its cause."""
-    order_id = getattr(event, "order_id", None)
+    order_id, id = getattr(event, "order_id", None), str(uuid_utils.uuid7())
+    traceparent, span = telemetry.announce(event, id, cause)
     envelope = Envelope(
-        id=str(uuid_utils.uuid7()),
+        id=id,
         source=OURS + service,
         type=event.type,
         subject=event.subject,
         time=now,
         correlation_id=order_id,
         causation_id=cause.id if cause else None,
-        traceparent=(cause and telemetry.onward(cause)) or telemetry.new_traceparent(),
+        traceparent=traceparent,
     )
-    return Outgoing(envelope.id, event, envelope, codec.encode(event, envelope))
+    return Outgoing(id, event, envelope, codec.encode(event, envelope), span)
 
 
 def forward(event: Event, envelope: Envelope) -> Outgoing:

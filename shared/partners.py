@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from shared import metrics
+from shared import metrics, telemetry
 
 _partners: "list[Partner]" = []
 
@@ -38,6 +38,7 @@ class Partner:
         self, name: str, base_url: str, *, timeout: float = 10, in_flight: int = 64, auth: Any = None, headers: Any = None
     ) -> None:
         self.name = name
+        self._base_url = base_url
         self._failures_in_a_row = 0
         self._timeout = timeout
         limits = httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=60)
@@ -53,12 +54,17 @@ class Partner:
 
     async def call(self, method: str, path: str, **request: Any) -> Any:
         """The partner's JSON answer. Raises PartnerRefused, PartnerUnavailable, or PartnerUnknown when none came."""
+        with telemetry.calling(self.name, method, self._base_url + path) as call:
+            return await self._call(call, method, path, request)
+
+    async def _call(self, call: telemetry.Call, method: str, path: str, request: dict[str, Any]) -> Any:
         started, outcome = time.perf_counter(), "unknown"
         metrics.partner_calls.labels(self.name).inc()
         try:
             # httpx bounds each step; a claim's lease needs the whole call bounded, the wait for a connection included
             async with asyncio.timeout(self._timeout):
                 response = await self._request(method, path, request)
+            call.status = response.status_code
             outcome = f"{response.status_code // 100}xx"
         except (httpx.HTTPError, TimeoutError) as error:
             raise PartnerUnknown(f"{self.name}: {type(error).__name__}") from error

@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import asyncpg
@@ -20,7 +20,7 @@ SHOWN = frozenset(
         *("event", "level", "timestamp", "service", "logger", "exception"),
         *("port", "path", "status", "job", "duty", "tries", "rows", "events", "attempts", "type", "event_id", "subject"),
         *("letter", "payment_id", "order_id", "shipment_id", "error", "reason", "seconds", "name", "queue", "state", "count"),
-        *("exc_info", "stack_info"),
+        *("trace_id", "exc_info", "stack_info"),
     }
 )
 """Fields of log lines. Another one shows its name only, until it has been thought about and added here."""
@@ -136,10 +136,11 @@ def _error_of(value: Any) -> BaseException | None:
 class Lines(logging.Formatter):
     """The libraries' own logs in the same form, through the same sieve."""
 
-    def __init__(self, service: str, now: Callable[[], str]) -> None:
+    def __init__(self, service: str, now: Callable[[], str], ids: Callable[[], Mapping[str, str]]) -> None:
         super().__init__()
         self._service = service
         self._now = now
+        self._ids = ids
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -149,6 +150,7 @@ class Lines(logging.Formatter):
             "level": record.levelname.lower(),
             "timestamp": self._now(),
             "exc_info": record.exc_info,
+            **self._ids(),
         }
         return json.dumps(dict(processor(None, "", line)), ensure_ascii=False)
 
@@ -164,10 +166,10 @@ def _message(record: logging.LogRecord) -> str:
         return str(record.msg)
 
 
-def take_over_logging(service: str, now: Callable[[], str]) -> None:
-    """From now on what libraries log is a line like ours: warnings and worse."""
+def take_over_logging(service: str, now: Callable[[], str], ids: Callable[[], Mapping[str, str]]) -> None:
+    """From now on what libraries log is a line like ours, with the ids of what is in hand: warnings and worse."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(Lines(service, now))
+    handler.setFormatter(Lines(service, now, ids))
     handler.setLevel(logging.WARNING)
     root = logging.getLogger()
     root.handlers[:] = [known for known in root.handlers if not isinstance(known.formatter, Lines)]

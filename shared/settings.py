@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
@@ -53,8 +53,22 @@ class Settings(BaseSettings):
     idempotency_days: int = Field(7, ge=1, description="Days for which a repeated Idempotency-Key gets the first answer again.")
     command_timeout: float = Field(30, gt=0, description="Seconds a statement may take before it is given up.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    otlp_endpoint: str | None = Field(None, description="Base URL of an OTLP/HTTP collector; without one no spans are made.")
+    otlp_endpoint: str | None = Field(
+        None, description="Base URL of an OTLP collector, such as http://collector:4318; without one no spans are recorded."
+    )
+    otlp_protocol: Literal["http/protobuf", "grpc"] = Field(
+        "http/protobuf", description="How the collector is spoken to: http/protobuf (its port is mostly 4318) or grpc (4317)."
+    )
     trace_ratio: float = Field(1.0, ge=0, le=1, description="Share of orders that are traced when there is a collector.")
+    traces_per_second: float = Field(
+        10,
+        ge=0,
+        description="At most so many traces a second begin in a process, whatever the share; of what failed or is slow, and "
+        "was not traced, as many again.",
+    )
+    trace_slow_seconds: float = Field(
+        5, gt=0, description="A request, a call to a partner, or an event's wait that takes longer is recorded in any case."
+    )
 
     @classmethod
     def settings_customise_sources(

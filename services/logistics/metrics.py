@@ -32,7 +32,7 @@ def count(tx: Tx, before: Mapping[str, Shipment], after: Mapping[str, Shipment])
             since = max(shipment.paid_at, shipment.released_at or shipment.paid_at)
             cause = tx.cause(id)
             wait = max(0.0, (shipment.told_at - since).total_seconds())
-            waits.append((wait, telemetry.trace_id_of(cause.traceparent) if cause else None))
+            waits.append((wait, telemetry.recorded_trace_id(cause) if cause else None))
     metrics.observe(paid_to_pushed, waits)
 
 

@@ -56,7 +56,7 @@ def count(tx: Tx, changes: Sequence[tuple[Order, Order]]) -> None:
         for milestone, at in _newly_reached(before, after, tx.now):
             cause = tx.cause(after.id)
             wait = max(0.0, (at - after.placed_at).total_seconds())
-            reached.setdefault(milestone, []).append((wait, telemetry.trace_id_of(cause.traceparent) if cause else None))
+            reached.setdefault(milestone, []).append((wait, telemetry.recorded_trace_id(cause) if cause else None))
     for labels, orders in came_to.items():
         statuses.labels(*labels).inc(orders)
     for milestone, waits in reached.items():

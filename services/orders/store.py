@@ -173,6 +173,6 @@ async def tell(tx: Tx, entries: Sequence[tuple[Event, Envelope]]) -> None:
         [envelope.type for _, envelope in told],
         [envelope.source for _, envelope in told],
         [envelope.causation_id for _, envelope in told],
-        [telemetry.trace_id_of(envelope.traceparent) for _, envelope in told],
+        [telemetry.trace_id_of(envelope) for _, envelope in told],
         [event.note() for event, _ in told],
     )

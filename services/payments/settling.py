@@ -123,7 +123,8 @@ def _traced(tx: Tx, asked: Intent) -> Intent:
     """What is to be asked of a partner keeps what led to it, for the job to go on from. A webhook brings no trace of ours:
     what follows from it goes on from what was kept."""
     if heard := tx.cause(asked.order_id):
-        return replace(asked, cause=telemetry.continued(heard)) if asked.due_at else asked
+        asks_again = asked.cause is not None and asked.cause.id == heard.id
+        return replace(asked, cause=telemetry.continued(heard)) if asked.due_at and not asks_again else asked
     if asked.cause:
         tx.caused_by([asked.cause])
     return asked

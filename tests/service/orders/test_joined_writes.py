@@ -54,7 +54,7 @@ def a_request(database: Database) -> Request:
     request = Request(
         {"type": "http", "method": "POST", "headers": [], "app": SimpleNamespace(state=SimpleNamespace(database=database))}
     )
-    request.state.principal, request.state.received_at = None, telemetry.now()
+    request.state.principal, request.state.trace = None, telemetry.Request(request.scope)
     return request
 
 
