@@ -17,12 +17,20 @@ from deploy.stack import processes, stack
 from deploy.stack.servers import Servers
 from deploy.stack.state import open_folder
 from shared.origin import EXCHANGE
+from tests.journeys.collector import Collector, a_collector
 from tests.journeys.shop import Shop
 from tests.service.house import Bus
 
 
 @pytest.fixture(scope="session")
-def running(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def collector() -> Iterator[Collector]:
+    """Who is sent what the services record."""
+    with a_collector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def running(servers: Servers, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a stack that is up; `stack.up` there again brings back what was killed."""
     name = f"journeys_{uuid4().hex[:8]}"
     asyncio.run(_make_database(servers.postgres.superuser_url, name))
@@ -32,6 +40,9 @@ def running(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "ORDERBUS_REDIS_URL": servers.redis.url,
         "ORDERBUS_RABBITMQ_MANAGEMENT_URL": _make_vhost(servers, name),
         "ORDERBUS_RABBITMQ_METRICS_URL": servers.rabbitmq.metrics_url or "",
+        "ORDERBUS_OTLP_ENDPOINT": collector.http_url,
+        "ORDERBUS_TRACES_PER_SECOND": "1000",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",  # milliseconds that a span waits for others to be sent with; 5,000 if not said
     }
     before = {variable: os.environ.get(variable) for variable in given}
     os.environ.update(given)

@@ -29,7 +29,7 @@ def printed(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.String
     lines = io.StringIO()
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(sys, "stdout", lines)
-        telemetry.configure(settings(), "orders")
+        telemetry.configure(settings().model_copy(update={"otlp_endpoint": None}), "orders")
     yield lines
     structlog.reset_defaults()
     root = logging.getLogger()

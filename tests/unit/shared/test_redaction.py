@@ -66,7 +66,7 @@ def failures() -> list[Exception]:
 
 @pytest.mark.parametrize("failure", failures(), ids=lambda failure: type(failure).__name__)
 def test_an_exception_is_logged_by_its_kind_and_place(failure: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    told = {"postgres_url": SecretStr("x"), "rabbitmq_url": SecretStr("x"), "auth_jwks": "x"}
+    told = {"postgres_url": SecretStr("x"), "rabbitmq_url": SecretStr("x"), "auth_jwks": "x", "otlp_endpoint": None}
     telemetry.configure(Settings(**told), "orders")  # type: ignore[arg-type]
     log = structlog.get_logger()
     try:

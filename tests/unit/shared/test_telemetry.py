@@ -15,7 +15,7 @@ from shared import outgoing, telemetry
 from shared.events import Envelope, Event, received
 from shared.events.orders import OrderCancelled
 from shared.settings import Settings
-from shared.telemetry import traceparent
+from shared.telemetry import traceparent, work
 
 NEVER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 ALWAYS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -25,7 +25,8 @@ ONE_IN_A_TEST = 0.001
 
 
 def some_settings(**told: Any) -> Settings:
-    return Settings(**{"postgres_url": "postgresql://o:secret@db/bus", "rabbitmq_url": "x", "auth_jwks": "x"} | told)
+    needed = {"postgres_url": "postgresql://o:secret@db/bus", "rabbitmq_url": "x", "auth_jwks": "x", "otlp_endpoint": None}
+    return Settings(**needed | told)
 
 
 class Recorded:
@@ -52,6 +53,7 @@ class Recorded:
 def recorded() -> Iterator[Recorded]:
     yield Recorded()
     telemetry.configure(some_settings(), "orders")
+    work.in_hand.set(None)  # a request is in hand for as long as its task lasts, and the tests' goes on
     structlog.reset_defaults()
 
 
