@@ -146,7 +146,7 @@ def send_to(exporter: SpanExporter | None, service: str) -> None:
 def exporter_of(settings: Settings) -> SpanExporter | None:
     """What speaks to the collector that the settings name. Its other settings (headers, certificates, compression) are the
     SDK's own OTEL_EXPORTER_OTLP_ variables."""
-    if settings.otlp_endpoint is None:
+    if not settings.otlp_endpoint:
         return None
     if settings.otlp_protocol == "grpc":
         # not above: it takes 20 MB that most do not need
