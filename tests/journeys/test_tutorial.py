@@ -1,12 +1,13 @@
 """docs/tutorial.md is followed word for word, and says what it shows."""
 
 import asyncio
-import os
 import re
 import shlex
 import shutil
 import sys
 from pathlib import Path
+
+import pytest
 
 from deploy.stack.state import CHECKOUT
 
@@ -14,24 +15,24 @@ PAGE = (CHECKOUT / "docs" / "tutorial.md").read_text()
 STEPS = re.findall(r"```sh\n(.*?)```(?:\n\n```text\n(.*?)```)?", PAGE, re.DOTALL)
 """What is typed, and what is shown of the answer."""
 
-OF_ANY_STACK = ("./orderbus up\n", "./orderbus down\n")
-"""Say where servers are, or that they are gone; here they are other tests' too."""
+START, END = "./orderbus up\n", "./orderbus down\n"
+"""Where servers are is another thing here; and they are other tests' too, so they stay."""
 
 
+@pytest.mark.timeout(240)
 async def test_a_newcomer_comes_from_the_first_order_to_the_first_dead_letter(running: Path, tmp_path: Path) -> None:
-    checkout = _a_checkout(tmp_path, running)
-    script = "\n".join(_until_it_is_said(*step) for step in STEPS if step[0] != "./orderbus down\n")
-
-    newcomer = await asyncio.create_subprocess_exec(
-        *("timeout", "90", "bash", "-o", "pipefail", "-c", script.replace("/tmp/shop", str(tmp_path / "shop"))),
-        cwd=checkout,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await newcomer.communicate()
-
-    assert newcomer.returncode == 0, said.decode()
+    pipe = asyncio.subprocess.PIPE
+    shell = await asyncio.create_subprocess_exec("bash", cwd=_a_checkout(tmp_path, running), stdin=pipe, stdout=pipe)
+    try:
+        await _type(shell, "set -o pipefail")
+        for typed, shown in STEPS:
+            if typed != END:
+                await _until_it_is_said(
+                    shell, typed.replace("/tmp/shop", str(tmp_path / "shop")), "" if typed == START else shown
+                )
+    finally:
+        shell.kill()
+        await shell.wait()
 
 
 def _a_checkout(tmp_path: Path, running: Path) -> Path:
@@ -43,22 +44,25 @@ def _a_checkout(tmp_path: Path, running: Path) -> Path:
     return checkout
 
 
-def _until_it_is_said(typed: str, shown: str) -> str:
-    """The step in bash, again until it succeeds with everything that is shown: the newcomer was too quick."""
-    wanted = "" if typed in OF_ANY_STACK else shown
-    is_said = shlex.join([sys.executable, __file__, wanted])
-    return f"until eval {shlex.quote(typed)} >said && {is_said} <said; do :; done; cat said"
+async def _until_it_is_said(shell: asyncio.subprocess.Process, typed: str, shown: str) -> None:
+    """The step, again until it succeeds with everything that is shown: the newcomer was too quick."""
+    while True:
+        code, said = await _type(shell, typed)
+        gists = [_gist(line) for line in said.splitlines()]
+        if code == 0 and all(any(gist.startswith(_gist(line)) for gist in gists) for line in shown.splitlines()):
+            return
+        print(f"{typed}\nexit {code}:\n{said}")
 
 
-def _lacking(shown: str, said: str) -> list[str]:
-    """Lines that are shown and that none of what was said begins with. Numbers, ids and causes are other ones each time."""
-    lines = [_gist(line) for line in said.splitlines()]
-    return [line for line in shown.splitlines() if not any(each.startswith(_gist(line)) for each in lines)]
+async def _type(shell: asyncio.subprocess.Process, typed: str) -> tuple[int, str]:
+    """The exit code, and what was said."""
+    assert shell.stdin
+    assert shell.stdout
+    shell.stdin.write(f"eval {shlex.quote(typed)} </dev/null; printf '\\n%s\\0' $?\n".encode())
+    said, _, code = (await shell.stdout.readuntil(b"\0")).decode().rstrip("\0").rpartition("\n")
+    return int(code), said
 
 
 def _gist(line: str) -> str:
+    """A line without what is another each time: numbers, ids, causes, and what is left out."""
     return " ".join(re.sub(r"[0-9a-f-]{36}|[\d.:-]+|←.*|…,?.*", " ", line).split())
-
-
-if __name__ == "__main__":
-    sys.exit("\n".join(_lacking(sys.argv[1], sys.stdin.read())) or None)
