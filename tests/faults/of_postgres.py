@@ -96,15 +96,24 @@ async def postgres_disk_full(scene: Scene) -> int:
     try:
         for table in tables:
             await scene.servers.sql(
-                f"CREATE CONSTRAINT TRIGGER disk_full AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED"
-                " FOR EACH ROW EXECUTE FUNCTION faults.disk_full()"
+                _locked_first(
+                    table,
+                    f"CREATE CONSTRAINT TRIGGER disk_full AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED"
+                    " FOR EACH ROW EXECUTE FUNCTION faults.disk_full()",
+                )
             )
         scene.buy(ON_ACCOUNT, 3)
         await asyncio.sleep(scene.long(1.5, 10))
     finally:
         for table in tables:
-            await scene.servers.sql(f"DROP TRIGGER IF EXISTS disk_full ON {table}")
+            await scene.servers.sql(_locked_first(table, f"DROP TRIGGER IF EXISTS disk_full ON {table}"))
     return len(tables)
+
+
+def _locked_first(table: str, change: str) -> str:
+    """A change to a table while services write to it. It would lock the partitions before the table they are of, and an
+    insert does so the other way round."""
+    return f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; {change}; COMMIT"
 
 
 @fault("postgres", rate=12)
