@@ -111,6 +111,17 @@ loop_lag = Histogram(
 )
 
 
+def from_the_start(metric: Counter | Histogram, *values: str) -> None:
+    """Have a series for each of these values before there is anything to count: to Prometheus one that begins with its first
+    count has not risen to it."""
+    for value in values:
+        metric.labels(value)
+
+
+from_the_start(infrastructure_failures, "postgres")
+from_the_start(dead_letter_retries, "handled", "failed")
+
+
 def channel(name: str) -> str:
     """The label of a payment channel."""
     return name if name in CHANNELS else "other"

@@ -1,8 +1,10 @@
-"""Prometheus with the shipped configuration, Alertmanager, and exporters for Postgres and Redis: the machine's own programs."""
+"""Prometheus with the shipped configuration, Alertmanager, exporters for Postgres and Redis: the machine's own programs; and
+the audit, once a minute."""
 
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,7 @@ PACKAGES: Mapping[str, str] = {
 """Debian calls each package as its program."""
 
 #: In the sequence in which they are stopped.
-ROLES = tuple(PACKAGES)
+ROLES = (*PACKAGES, "audit")
 
 #: What has a page for a person, and so a place in stack.json.
 SHOWN = ("prometheus", "alertmanager")
@@ -118,6 +120,11 @@ def _programs(folder: StackFolder, chosen: Mapping[str, int], servers: Servers) 
             command("postgres_exporter"), {"DATA_SOURCE_NAME": _without_tls(servers.postgres.superuser_url)}, "/metrics"
         ),
         "redis_exporter": Program(command("redis_exporter"), _redis_environment(servers.redis.url), "/metrics"),
+        "audit": Program(
+            [sys.executable, "-P", "-m", "deploy.cli", "audit", "--every", "60", "--metrics-port", str(chosen["audit"])],
+            {"PYTHONPATH": str(CHECKOUT), "ORDERBUS_POSTGRES_URL": servers.postgres.superuser_url},
+            "/metrics",
+        ),
         "alertmanager": Program(
             command(
                 "alertmanager",
@@ -158,6 +165,7 @@ def _configure(folder: StackFolder, chosen: Mapping[str, int], rabbitmq: str | N
         "rabbitmq": [{"targets": [urlsplit(rabbitmq).netloc]}] if rabbitmq else [],
         "postgres": [here(chosen["postgres_exporter"])],
         "redis": [here(chosen["redis_exporter"])],
+        "audit": [here(chosen["audit"])],
         "alertmanager": [here(chosen["alertmanager"])],
     }
     for job, groups in targets.items():

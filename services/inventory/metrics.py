@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from prometheus_client import Counter
 
+from shared import metrics
 from shared.events import Event
 from shared.events.stock import StockDeducted, StockLow, StockRejected, StockReleased, StockReserved
 
@@ -14,6 +15,8 @@ decisions = Counter(
     ["outcome"],
 )
 low = Counter("orderbus_stock_low_total", "Times a product fell below its threshold.")
+
+metrics.from_the_start(decisions, "reserved", "deducted", "out_of_stock", "unknown_sku", "released", "expired")
 
 
 def count(events: Sequence[Event]) -> None:

@@ -37,6 +37,9 @@ held_oldest_seconds = Gauge(
     "orderbus_orders_held_oldest_seconds", "Time since the placing of the oldest order that waits for one."
 )
 
+metrics.from_the_start(intercepted, "orders", *STOPPERS.values())
+metrics.from_the_start(milestones, "paid", "shipped", "pushed", "delivered", "completed")
+
 
 def count(tx: Tx, changes: Sequence[tuple[Order, Order]]) -> None:
     """Count what has become of these orders in a transaction that has committed."""

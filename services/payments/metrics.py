@@ -23,6 +23,8 @@ refund_states = Counter("orderbus_refunds_total", "Refunds that have gone or wer
 
 REVIEWS = ("review", "held", "doubt")
 
+metrics.from_the_start(refund_states, refunds.State.REFUNDED, refunds.State.FAILED)
+
 
 def count_charges(before: Mapping[str, Payment], after: Sequence[Payment]) -> None:
     """Count what has become of these charges in a transaction that has committed."""

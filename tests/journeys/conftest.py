@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -59,7 +61,13 @@ def running(servers: Servers, collector: Collector, tmp_path_factory: pytest.Tem
 @pytest.fixture
 async def shop(running: Path) -> AsyncIterator[Shop]:
     """A shop's engineer with a token, a queue of his own, and eyes on the partners' books."""
-    addresses = json.loads((running / stack.FILE).read_text())
+    async with a_shop(json.loads((running / stack.FILE).read_text())) as shop:
+        yield shop
+
+
+@asynccontextmanager
+async def a_shop(addresses: dict[str, Any]) -> AsyncIterator[Shop]:
+    """For who wants one for longer than a test."""
     limits = httpx.Limits(max_connections=20)
     headers = {"authorization": f"Bearer {addresses['token']}"}
     async with (

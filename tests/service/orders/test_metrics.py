@@ -1,11 +1,17 @@
 """What orders says of itself to Prometheus."""
 
+import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import pytest
+import structlog
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from shared import codec
+from services.orders.settings import settings
+from shared import codec, redaction, telemetry
 from shared.events import Envelope
 from shared.events.payments import PaymentCaptured, PaymentReviewRequired
 from shared.events.shipments import TrackingPushed
@@ -92,6 +98,18 @@ async def test_an_order_that_is_stopped_is_counted_by_who_stopped_it(bus: Bus, o
         assert after[key] - before[key] == 1
 
 
+@pytest.fixture
+def traced(orders: Client) -> Iterator[None]:
+    """There is a collector."""
+    telemetry.configure(settings(), "orders", InMemorySpanExporter())
+    yield
+    telemetry.configure(settings().model_copy(update={"otlp_endpoint": None}), "orders")
+    structlog.reset_defaults()
+    root = logging.getLogger()
+    root.handlers[:] = [handler for handler in root.handlers if not isinstance(handler.formatter, redaction.Lines)]
+
+
+@pytest.mark.usefixtures("traced")
 async def test_a_slow_order_can_be_found_by_its_trace(bus: Bus, orders: Client, sku: str) -> None:
     await sell(bus, orders, sku)
     order_id = (await orders.post("/api/orders", json=a_wish(sku))).json()["order_id"]
