@@ -134,7 +134,7 @@ async def events_killing(scene: Scene) -> int:
     pattern = "^orders.order.paid$"
     await _prepare(scene, "killing", f"PERFORM pg_advisory_xact_lock({LOCK})", killer)
     await scene.servers.rabbitmqctl(
-        "set_policy", "--apply-to", "queues", "faults", pattern, orjson.dumps({limit: int(scene.long(3, 10))}).decode()
+        "set_policy", "--apply-to", "queues", "faults", pattern, orjson.dumps({limit: int(scene.long(6, 10))}).decode()
     )
     killed = 0
     try:

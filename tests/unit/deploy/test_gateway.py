@@ -86,6 +86,8 @@ def gateway(folder: Path) -> Iterator[httpx.Client]:
         assert ready, (folder / "log").read_text()
         url = f"https://localhost:{chosen['gateway']}"
         with httpx.Client(base_url=url, verify=_trusting(root), trust_env=False, timeout=30) as client:
+            # it listens before it has made itself a certificate
+            assert waiting.until(lambda: _shakes_hands(client), 30), (folder / "log").read_text()
             yield client
     finally:
         process.terminate()
@@ -120,6 +122,14 @@ def test_the_configuration_is_valid_and_formatted_for_the_version_that_is_shippe
 @pytest.mark.parametrize(("service", "path"), CALLED)
 def test_a_route_leads_to_the_service_that_has_it(gateway: httpx.Client, service: str, path: str) -> None:
     assert gateway.get(f"{path}?page=1").json()[:2] == [service, f"{path}?page=1"]
+
+
+def _shakes_hands(client: httpx.Client) -> bool:
+    try:
+        client.get("/")
+    except httpx.ConnectError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("service", SERVICES)
