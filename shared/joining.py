@@ -61,21 +61,18 @@ class Joined(Generic[W]):
 
     async def _answer_all(self, database: Database, asked: Sequence[_Asked[W]]) -> None:
         for once in _without_repeats(asked):
-            try:
-                await self._answer(database, once)
-            except Exception as error:
-                if is_infrastructure(error) or len(once) == 1:
-                    _fail(once, error)
-                else:
-                    await self._answer_each(database, once)
+            await self._answer_together(database, once)
 
-    async def _answer_each(self, database: Database, asked: Sequence[_Asked[W]]) -> None:
-        """One of them breaks something: each alone then, and only that one fails."""
-        for one in asked:
-            try:
-                await self._answer(database, [one])
-            except Exception as error:
-                _fail([one], error)
+    async def _answer_together(self, database: Database, asked: Sequence[_Asked[W]]) -> None:
+        try:
+            await self._answer(database, asked)
+        except Exception as error:
+            if is_infrastructure(error) or len(asked) == 1:
+                for each in asked:
+                    each.answer = error
+            else:  # one of them breaks something: each alone then, and only that one fails
+                for each in asked:
+                    await self._answer_together(database, [each])
 
     async def _answer(self, database: Database, asked: Sequence[_Asked[W]]) -> None:
         causes = [each.cause for each in asked]
@@ -106,8 +103,3 @@ def _without_repeats(asked: Sequence[_Asked[W]]) -> Iterator[list[_Asked[W]]]:
                 places.add(each.key.place)
         yield once
         left = again
-
-
-def _fail(asked: Sequence[_Asked[W]], error: Exception) -> None:
-    for each in asked:
-        each.answer = error
