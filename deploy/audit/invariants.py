@@ -16,7 +16,12 @@ class Invariant:
     offenders: str
 
 
-_IS_SETTLED = "o.placed IS NOT NULL AND NOT EXISTS (SELECT FROM orders.timeline t WHERE t.order_id = o.id AND t.at >= $1)"
+def _is_left_alone(id: str) -> str:
+    """Nobody has spoken of the order since $1."""
+    return f"NOT EXISTS (SELECT FROM orders.timeline t WHERE t.order_id = {id} AND t.at >= $1)"
+
+
+_IS_SETTLED = f"o.placed IS NOT NULL AND {_is_left_alone('o.id')}"
 
 # not materialized: of a million orders each use needs a few columns
 _SETTLED = f"settled AS NOT MATERIALIZED (SELECT o.* FROM orders.orders o WHERE {_IS_SETTLED})"
@@ -154,7 +159,7 @@ MONEY = [
         ),
         known AS (
             SELECT id, currency, captured AS amount FROM orders.orders o WHERE captured > 0 AND {_ADMITTED}
-               AND NOT EXISTS (SELECT FROM orders.timeline t WHERE t.order_id = o.id AND t.at >= $1)
+               AND {_is_left_alone("o.id")}
         )
         SELECT format('order %s: captured %s %s, ledger %s', id, known.amount, currency, coalesce(entered.amount, 0))
           FROM known LEFT JOIN entered USING (id, currency) WHERE known.amount IS DISTINCT FROM entered.amount
@@ -162,7 +167,7 @@ MONEY = [
         SELECT format('order %s: ledger %s %s, captured %s', e.id, e.amount, e.currency, coalesce(o.captured, 0))
           FROM entered e LEFT JOIN orders.orders o ON o.id = e.id AND o.currency = e.currency
          WHERE coalesce(o.captured, 0) <> e.amount AND e.at < $1
-           AND NOT EXISTS (SELECT FROM orders.timeline t WHERE t.order_id = e.id AND t.at >= $1)
+           AND {_is_left_alone("e.id")}
         """,
     ),
     Invariant(
@@ -178,7 +183,7 @@ MONEY = [
         SELECT format('order %s: refunded %s, ledger %s', id, coalesce(o.refunded, 0), coalesce(e.refunded, 0))
           FROM orders.orders o FULL JOIN entered e USING (id)
          WHERE coalesce(o.refunded, 0) <> coalesce(e.refunded, 0) AND (o.id IS NULL OR {_ADMITTED})
-           AND NOT EXISTS (SELECT FROM orders.timeline t WHERE t.order_id = id AND t.at >= $1)
+           AND {_is_left_alone("id")}
         UNION ALL
         SELECT format('order %s: refunded %s of %s', id, refunded, captured) FROM entered
          WHERE coalesce(refunded, 0) > coalesce(captured, 0)
