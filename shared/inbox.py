@@ -32,8 +32,8 @@ _in_hand: dict[object, tuple[float, int]] = {}
 
 
 def key_of(envelope: Envelope) -> UUID:
-    """CloudEvents promises that source and id together name one event."""
-    return UUID(bytes=blake2b(f"{envelope.source}\n{envelope.id}".encode(), digest_size=16).digest())
+    """What the inbox knows the event by."""
+    return UUID(bytes=blake2b(envelope.identity, digest_size=16).digest())
 
 
 async def handle(database: Database, handler: Handle[Any], events: Sequence[Event]) -> None:

@@ -35,6 +35,11 @@ class Envelope:
         """Announced by one of our own services, not by another system."""
         return self.source.startswith(OURS)
 
+    @property
+    def identity(self) -> bytes:
+        """CloudEvents promises that source and id together name one event."""
+        return f"{self.source}\n{self.id}".encode()
+
 
 class Event(BaseModel):
     """A past fact. Its class names it on the wire: `class OrderPaid(Event, type="order.paid")`.

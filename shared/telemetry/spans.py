@@ -84,11 +84,11 @@ class Span:
         ended = time.time_ns()
         status, events = _OK, []
         if error is not None:
-            kind = error if isinstance(error, str) else type(error).__qualname__
+            kind, said = (error, error) if isinstance(error, str) else (type(error).__qualname__, redaction.summary(error))
             self.attributes["error.type"] = kind
-            status = Status(StatusCode.ERROR, kind if isinstance(error, str) else redaction.summary(error))
+            status = Status(StatusCode.ERROR, said)
             if isinstance(error, BaseException):
-                told = {"exception.type": kind, "exception.message": redaction.summary(error)}
+                told = {"exception.type": kind, "exception.message": said}
                 events = [Event("exception", told | {"exception.stacktrace": redaction.exception(error)}, ended)]
         _destination.processor.on_end(
             ReadableSpan(

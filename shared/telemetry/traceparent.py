@@ -39,18 +39,12 @@ def unsampled(value: str) -> str:
     return f"{value[:-2]}00"
 
 
-def trace_id_of(value: str | None) -> str | None:
-    """The trace id, for a log line or a timeline."""
-    found = _WRITTEN.fullmatch(value or "")
-    return found[1] if found else None
-
-
 def of_event(envelope: Envelope) -> str:
     """An event's traceparent. One that another system says without any has its trace from its source and id: the same for
     each service that hears it, and each time."""
     if envelope.traceparent is not None and _WRITTEN.fullmatch(envelope.traceparent):
         return envelope.traceparent
-    name = blake2b(f"{envelope.source}\n{envelope.id}".encode(), digest_size=24).hexdigest()
+    name = blake2b(envelope.identity, digest_size=24).hexdigest()
     return f"00-{name[:32]}-{name[32:]}-00"
 
 
