@@ -5,6 +5,7 @@ from string import ascii_uppercase
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, text, timeseries
 from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
@@ -128,9 +129,7 @@ def lines(
         panel = panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
     if len(steps) > 1:
         panel = panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphTresholdsStyleMode.LINE))
-    for ref, (legend, query) in zip(ascii_uppercase, queries.items(), strict=False):
-        panel = panel.with_target(_query(query, legend, ref, exemplars=exemplars))
-    return panel
+    return panel.targets(_queries(queries, exemplars=exemplars))
 
 
 def bars(
@@ -144,7 +143,7 @@ def bars(
     height: int = 8,
 ) -> bargauge.Panel:
     """One bar for each series as it stands now, in the sequence of the queries; `queries` by their legend."""
-    panel = (
+    return (
         bargauge.Panel()
         .title(title)
         .description(about)
@@ -154,12 +153,10 @@ def bars(
         .orientation(VizOrientation.HORIZONTAL)
         .thresholds(_thresholds(steps))
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .targets(_queries(queries))
         .span(width)
         .height(height)
     )
-    for ref, (legend, query) in zip(ascii_uppercase, queries.items(), strict=False):
-        panel = panel.with_target(_query(query, legend, ref))
-    return panel
 
 
 def words(title: str, markdown: str, *, width: int = 24, height: int = 4) -> text.Panel:
@@ -171,6 +168,13 @@ def quantile(q: float, histogram: str, by: str = "", matching: str = "") -> str:
     """PromQL of a quantile over the rate interval."""
     labels = ", ".join(filter(None, (by, "le")))
     return f"histogram_quantile({q}, sum by ({labels}) (rate({histogram}_bucket{{{matching}}}[$__rate_interval])))"
+
+
+def _queries(queries: Mapping[str, str], *, exemplars: bool = False) -> list[Builder[Dataquery]]:
+    return [
+        _query(query, legend, ref, exemplars=exemplars)
+        for ref, (legend, query) in zip(ascii_uppercase, queries.items(), strict=False)
+    ]
 
 
 def _query(expr: str, legend: str, ref: str = "A", *, exemplars: bool = False) -> prometheus.Dataquery:
