@@ -172,12 +172,19 @@ async def test_orders_that_go_through_batches_together_are_a_trace_each(
         await shop.until(id, "shipped")
         assert await trace_id(shop, id) == trace
     admission = ("orderbus-orders", "batch order.paid", 5)
-    (batch,) = [
-        each
-        for each in collector.spans
-        if (each.service, each.name, each.attributes.get("messaging.batch.message_count")) == admission
-        and each.span.links[0].trace_id.hex() in traces.values()
-    ]
+
+    def batches() -> list[Received]:
+        return [
+            each
+            for each in list(collector.spans)
+            if (each.service, each.name, each.attributes.get("messaging.batch.message_count")) == admission
+            and each.span.links[0].trace_id.hex() in traces.values()
+        ]
+
+    async with asyncio.timeout(30):
+        while not batches():
+            await asyncio.sleep(0.05)
+    (batch,) = batches()
     assert {link.trace_id.hex() for link in batch.span.links} == set(traces.values())
     for id in traces.values():
         admitted = (await trace_with(collector, id, LAST)).named("process order.paid", "orders")[0]
