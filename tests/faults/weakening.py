@@ -50,7 +50,7 @@ SAFEGUARDS = {
                 "WHERE id = any($1::text[])",
             ),
         ),
-        ("hot_article", "events_reordered"),
+        ("postgres_slow",),
     ),
     # either alone is enough: what the lock does not keep apart, the constraint refuses, and it is tried again
     "lock_of_shelves_and_its_constraint": Safeguard(
