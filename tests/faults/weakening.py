@@ -17,10 +17,12 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".orderbus", ".venv", ".*_cache", "__p
 
 @dataclass(frozen=True, slots=True)
 class Safeguard:
-    """Pieces of files, what stands there without them, and the faults that must then be survived no more."""
+    """Pieces of files, what stands there without them, and the faults that must then be survived no more; `seconds`: for so
+    long again and again, where two must meet by chance."""
 
     changes: tuple[tuple[str, str, str], ...]
     faults: tuple[str, ...]
+    seconds: int = 0
 
 
 SAFEGUARDS = {
@@ -51,6 +53,7 @@ SAFEGUARDS = {
             ),
         ),
         ("postgres_slow",),
+        seconds=240,
     ),
     # either alone is enough: what the lock does not keep apart, the constraint refuses, and it is tried again
     "lock_of_shelves_and_its_constraint": Safeguard(
@@ -67,6 +70,7 @@ SAFEGUARDS = {
             ),
         ),
         ("hot_article",),
+        seconds=120,
     ),
     "key_of_charge": Safeguard(
         (("services/payments/channels/stripe.py", 'headers={"Idempotency-Key": key}', "headers={}"),),
@@ -91,7 +95,18 @@ def missed(name: str, safeguard: Safeguard) -> list[str]:
             file.write_text(text.replace(is_there, is_not))
         only = [argument for fault in safeguard.faults for argument in ("--only", fault)]
         answer = subprocess.run(
-            [sys.executable, "-P", "-m", "deploy.cli", "faults", "--json", "--seed", "1", *only],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "deploy.cli",
+                "faults",
+                "--json",
+                "--seed",
+                "1",
+                f"--seconds={safeguard.seconds}",
+                *only,
+            ],
             cwd=tree,
             env=os.environ | {"PYTHONPATH": str(tree)},
             stdout=subprocess.PIPE,
