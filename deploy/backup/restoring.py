@@ -9,7 +9,7 @@ import asyncpg
 
 from deploy.backup import bus, dumping
 from deploy.backup.taking import ABOUT, BUS, DATABASE
-from deploy.stack import credentials, processes, servers, stack
+from deploy.stack import credentials, observability, processes, servers, stack
 from deploy.stack.state import Say, StackError, StackFolder, checkout_folder, locked, silent
 
 SERIALS_LEFT_OUT = 1_000_000
@@ -31,10 +31,12 @@ def restore(backup: Path, say: Say = silent, folder: StackFolder | None = None) 
         say(f"reading the backup of {about['moment']}")
         asyncio.run(_load(backup / DATABASE, url))
         say("stopping the services")
-        processes.stop(folder, credentials.SERVICES)
+        is_observed = observability.runs(folder)
+        # who watches is connected to the database too
+        processes.stop(folder, (*observability.ROLES, *credentials.SERVICES))
         asyncio.run(bus.empty(found.rabbitmq.url))
         asyncio.run(_put_in_place(url))
-    stack.up(say, folder)
+    stack.up(say, folder, observed=is_observed)
     asyncio.run(bus.say_again(found.rabbitmq.url, messages))
     asyncio.run(_at_the_server(url, f'DROP DATABASE IF EXISTS "{_before(url)}"'))
     return about

@@ -13,7 +13,7 @@ import pytest
 from deploy.audit import audit
 from deploy.backup import bus, restore, take
 from deploy.backup.taking import ABOUT, BUS, DATABASE
-from deploy.stack import processes
+from deploy.stack import observability, packages, processes, stack
 from deploy.stack.state import Say, StackError, open_folder, silent
 from tests.builders import a_paid_order
 from tests.journeys.shop import Shop
@@ -81,6 +81,21 @@ async def test_what_was_on_the_bus_in_that_moment_is_heard_after_a_restore(
 
     assert "order.paid" in [message.routing_key for message in bus.read(tmp_path / "backup" / BUS)]
     await assert_all_is_well(shop, [order_id])
+
+
+async def test_who_watches_the_stack_watches_on_after_a_restore(shop: Shop, running: Path, tmp_path: Path) -> None:
+    folder = open_folder(running)
+    try:
+        await asyncio.to_thread(stack.up, folder=folder, observed=True)
+    except StackError as missing:
+        if packages.can_install():
+            raise
+        pytest.skip(str(missing))
+    await backup(shop, tmp_path / "backup")
+
+    await asyncio.to_thread(restore, tmp_path / "backup", folder=folder)
+
+    assert all(processes.recorded(folder, role) for role in observability.ROLES)
 
 
 async def test_a_backup_that_cannot_be_read_disturbs_nothing(
