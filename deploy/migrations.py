@@ -27,26 +27,42 @@ def name_of(file: Path) -> str:
 
 
 async def migrate(connection: asyncpg.Connection, service: str) -> list[str]:
-    """Bring the service's schema up to date; the names of what was applied."""
-    applied = []
-    async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", LOCK, service)
-        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {service}")
-        await connection.execute(f"SET LOCAL search_path = {service}; SET LOCAL lock_timeout = '5s'")
-        await connection.execute(
-            """
-            CREATE TABLE IF NOT EXISTS migration (
-                name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())
-            """
-        )
-        known = {row["name"]: row["checksum"] for row in await connection.fetch("SELECT name, checksum FROM migration")}
+    """Bring the service's schema up to date; the names of what was applied.
+
+    Services may run meanwhile: a file that cannot have a lock within five seconds fails and leaves no trace, those before it
+    stay, and the next call goes on there. Raises asyncpg.LockNotAvailableError, and MigrationChanged.
+    """
+    await connection.execute("SELECT pg_advisory_lock($1, hashtext($2))", LOCK, service)
+    try:
+        known = await _applied(connection, service)
+        applied = []
         for file in files(service):
             name, sql = name_of(file), file.read_text()
             checksum = sha256(sql.encode()).hexdigest()
             if name not in known:
-                await connection.execute(sql)
-                await connection.execute("INSERT INTO migration (name, checksum) VALUES ($1, $2)", name, checksum)
+                await _apply(connection, service, name, sql, checksum)
                 applied.append(name)
             elif known[name] != checksum:
                 raise MigrationChanged(f"{name} was changed after it was applied to schema {service}: make a new file")
-    return applied
+        return applied
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1, hashtext($2))", LOCK, service)
+
+
+async def _applied(connection: asyncpg.Connection, service: str) -> dict[str, str]:
+    """The checksums of what was applied, by name."""
+    await connection.execute(
+        f"""
+        CREATE SCHEMA IF NOT EXISTS {service};
+        CREATE TABLE IF NOT EXISTS {service}.migration (
+            name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
+        """
+    )
+    return {row["name"]: row["checksum"] for row in await connection.fetch(f"SELECT name, checksum FROM {service}.migration")}
+
+
+async def _apply(connection: asyncpg.Connection, service: str, name: str, sql: str, checksum: str) -> None:
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL search_path = {service}; SET LOCAL lock_timeout = '5s'")
+        await connection.execute(sql)
+        await connection.execute("INSERT INTO migration (name, checksum) VALUES ($1, $2)", name, checksum)

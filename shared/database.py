@@ -17,13 +17,15 @@ from shared.settings import Settings
 Pool = asyncpg.Pool
 Row = asyncpg.Record
 
-# 40001 and 40P01: the statement was right, its moment was not; the others: the connection or the server is gone.
+# 40001 and 40P01: the statement was right, its moment was not; a cached one: a migration has come since it was prepared, it is
+# prepared anew; the others: the connection or the server is gone.
 _INFRASTRUCTURE = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a connection that broke in the middle of something is given back to the pool
     asyncpg.PostgresConnectionError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.InvalidCachedStatementError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,

@@ -29,6 +29,17 @@ HASTE = {"ORDERBUS_PARTNER_TIMEOUT": "1", "ORDERBUS_COMMAND_TIMEOUT": "10", "ORD
 PATIENCE = 90.0
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The code that a process runs, and the Python that runs it."""
+
+    checkout: Path
+    python: Path
+
+
+THIS = Release(CHECKOUT, Path(sys.executable))
+
+
 @dataclass(slots=True)
 class Replica:
     """One process of a service, and its links to whatever it talks to, by server."""
@@ -39,6 +50,7 @@ class Replica:
     environment: dict[str, str]
     links: dict[str, Link]
     process: Process | None = None
+    release: Release = THIS
     is_wanted: bool = True
     extra: dict[str, str] = field(default_factory=dict)
     """Set for a while, beside or instead of what it is told otherwise."""
@@ -94,9 +106,9 @@ class Fleet:
         replica.process = processes.spawn(
             self._folder,
             replica.name,
-            [sys.executable, "-P", "-m", f"services.{replica.service}"],
-            environment=replica.environment | replica.extra,
-            directory=CHECKOUT,
+            [str(replica.release.python), "-P", "-m", f"services.{replica.service}"],
+            environment=replica.environment | {"PYTHONPATH": str(replica.release.checkout)} | replica.extra,
+            directory=replica.release.checkout,
         )
 
     async def stop(self, replica: Replica, patience: float = 30) -> float:
@@ -127,6 +139,32 @@ class Fleet:
                     raise TimeoutError("not ready: " + "\n".join(ends))
                 await asyncio.sleep(0.1)
 
+    def beside(self, replica: Replica, release: Release) -> Replica:
+        """Start another one of the same service, told the same but for its port."""
+        name = f"{replica.service}-{len(self.of(replica.service)) + 1}"
+        port = ports.settle(self._folder, [name], [])[name]
+        environment = replica.environment | {"ORDERBUS_PORT": str(port)}
+        another = Replica(replica.service, name, port, environment, replica.links, release=release)
+        self.replicas.append(another)
+        self.start(another)
+        return another
+
+    async def retire(self, replica: Replica) -> None:
+        """Stop it for good. Raises TimeoutError when it does not end politely."""
+        await self.stop(replica)
+        self.replicas.remove(replica)
+
+    async def end(self) -> None:
+        """All of them, and their links."""
+        for replica in self.replicas:
+            replica.is_wanted = False
+            replica.signal(signal.SIGCONT)
+        self.restore_network()
+        await asyncio.to_thread(processes.stop, self._folder, [replica.name for replica in self.replicas], 15)
+        for replica in self.replicas:
+            for link in replica.links.values():
+                await link.close()
+
     async def watch_over(self) -> None:
         """Start again what has ended, for as long as the suite runs."""
         while True:
@@ -152,23 +190,36 @@ async def a_fleet(folder: StackFolder, addresses: Mapping[str, Any], replicas: i
             fleet.replicas.append(await _replica(service, name, port, told[service], addresses))
     for replica in fleet.replicas:
         fleet.start(replica)
+    async with _watched(fleet):
+        yield fleet
+
+
+@asynccontextmanager
+async def the_fleet(folder: StackFolder, addresses: Mapping[str, Any], release: Release) -> AsyncIterator[Fleet]:
+    """The four processes of the stack that is up, without links, as that release has started them."""
+    fleet = Fleet(folder, [])
+    for service in SERVICES:
+        process = processes.recorded(folder, service)
+        assert process is not None, f"{service} does not run"
+        port = int(urlsplit(addresses["services"][service]["url"]).port or 0)
+        fleet.replicas.append(Replica(service, service, port, _environment_of(process.pid), {}, process, release))
+    async with _watched(fleet):
+        yield fleet
+
+
+@asynccontextmanager
+async def _watched(fleet: Fleet) -> AsyncIterator[None]:
+    """All are ready, and stay so; after the block none is left."""
     try:
         await fleet.ready()
         keeper = asyncio.create_task(fleet.watch_over())
         try:
-            yield fleet
+            yield
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
     finally:
-        for replica in fleet.replicas:
-            replica.is_wanted = False
-            replica.signal(signal.SIGCONT)
-        fleet.restore_network()
-        await asyncio.to_thread(processes.stop, folder, [replica.name for replica in fleet.replicas], 15)
-        for replica in fleet.replicas:
-            for link in replica.links.values():
-                await link.close()
+        await fleet.end()
 
 
 async def until(condition: Any, seconds: float, otherwise: str) -> None:

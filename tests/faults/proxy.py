@@ -75,6 +75,10 @@ class Link:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
+    def lead_to(self, port: int) -> None:
+        """Whoever connects from now on reaches this one."""
+        self._upstream = (self._upstream[0], port)
+
     def cut(self) -> int:
         """All connections are reset; how many there were."""
         connections = list(self._connections)

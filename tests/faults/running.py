@@ -15,7 +15,7 @@ import httpx
 from deploy.audit import audit
 from deploy.stack.state import StackFolder
 from tests.faults import judging
-from tests.faults.fleet import a_fleet
+from tests.faults.fleet import Fleet, a_fleet
 from tests.faults.judging import Verdict
 from tests.faults.purchases import Catalogue, Purchase
 from tests.faults.results import Result
@@ -39,16 +39,26 @@ async def a_scene(
     folder: StackFolder, addresses: Mapping[str, Any], seed: int, *, is_brief: bool, replicas: int = REPLICAS
 ) -> AsyncIterator[Scene]:
     """The stack of the folder, which is up, with several replicas, shoppers and a witness."""
-    chance = random.Random(seed)
+    async with (
+        a_fleet(folder, addresses, replicas) as fleet,
+        a_scene_of(fleet, folder, addresses, seed, is_brief=is_brief, shops=[each.url for each in fleet.of("orders")]) as scene,
+    ):
+        yield scene
+
+
+@asynccontextmanager
+async def a_scene_of(
+    fleet: Fleet, folder: StackFolder, addresses: Mapping[str, Any], seed: int, *, is_brief: bool, shops: list[str]
+) -> AsyncIterator[Scene]:
+    """The same with these processes. `shops`: where orders are placed."""
     servers = Servers(folder, addresses)
+    chance = random.Random(seed)
     catalogue = Catalogue(uuid4().hex[:8])
     async with (
         a_witness(servers.rabbitmq_url) as witness,
-        a_fleet(folder, addresses, replicas) as fleet,
         httpx.AsyncClient(base_url=addresses["sandbox"]["url"], trust_env=False, timeout=30) as sandbox,
     ):
-        urls = [replica.url for replica in fleet.of("orders")]
-        shoppers = Shoppers(urls, addresses["token"], servers.rabbitmq_url, catalogue, chance)
+        shoppers = Shoppers(shops, addresses["token"], servers.rabbitmq_url, catalogue, chance)
         try:
             await shoppers.sell(fleet.of("inventory")[0].url, {catalogue.skus["plenty"]: STOCK, catalogue.skus["none"]: 0})
             yield Scene(fleet, servers, shoppers, witness, sandbox, chance, is_brief)

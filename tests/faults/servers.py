@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,7 +29,10 @@ class Servers:
         self._folder = folder
         self.postgres_url = str(addresses["postgres"]["superuser_url"])
         self.rabbitmq_url = str(addresses["rabbitmq"]["url"])
-        self._tools = _environment_of(folder, "rabbitmq")
+
+    @cached_property
+    def _tools(self) -> dict[str, str]:
+        return _environment_of(self._folder, "rabbitmq")
 
     def kill(self, server: str) -> None:
         """At once, with nothing put in order: what is left of it is what was on the disk."""

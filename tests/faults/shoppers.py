@@ -51,6 +51,8 @@ class Shoppers:
         self.made: list[Purchase] = []
         self.odd_answers: list[str] = []
         """What no client should ever be answered."""
+        self.turned_away = 0
+        """How many requests were answered that nobody can serve them now."""
 
     def buy(self, *purchases: Purchase) -> None:
         """Begin to hand them in."""
@@ -151,6 +153,7 @@ class Shoppers:
             if answer.status_code == 422 and "refused" in purchase.ends:
                 purchase.ended = "refused"
                 return
+            self.turned_away += answer.status_code == 503
             if answer.status_code >= 500 and answer.status_code != 503:
                 self.odd_answers.append(f"POST /api/orders answered {answer.status_code}: {answer.text[:200]}")
             await asyncio.sleep(0.1)

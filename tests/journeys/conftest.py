@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +34,23 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="session")
 def running(servers: Servers, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a stack that is up; `stack.up` there again brings back what was killed."""
-    name = f"journeys_{uuid4().hex[:8]}"
+    recorded = {
+        "ORDERBUS_OTLP_ENDPOINT": collector.http_url,
+        "ORDERBUS_TRACES_PER_SECOND": "1000",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",  # milliseconds that a span waits for others to be sent with; 5,000 if not said
+    }
+    with an_installation(servers, f"journeys_{uuid4().hex[:8]}", **recorded):
+        folder = open_folder(tmp_path_factory.mktemp("stack"))
+        try:
+            stack.up(folder=folder)
+            yield folder.path
+        finally:
+            stack.down(folder=folder)
+
+
+@contextmanager
+def an_installation(servers: Servers, name: str, **more: str) -> Iterator[None]:
+    """A database and a vhost of this name. Whatever is started in the block uses them, and is told what else is given."""
     asyncio.run(_make_database(servers.postgres.superuser_url, name))
     given = {
         "ORDERBUS_POSTGRES_URL": urlsplit(servers.postgres.superuser_url)._replace(path=f"/{name}").geturl(),
@@ -42,18 +58,13 @@ def running(servers: Servers, collector: Collector, tmp_path_factory: pytest.Tem
         "ORDERBUS_REDIS_URL": servers.redis.url,
         "ORDERBUS_RABBITMQ_MANAGEMENT_URL": _make_vhost(servers, name),
         "ORDERBUS_RABBITMQ_METRICS_URL": servers.rabbitmq.metrics_url or "",
-        "ORDERBUS_OTLP_ENDPOINT": collector.http_url,
-        "ORDERBUS_TRACES_PER_SECOND": "1000",
-        "OTEL_BSP_SCHEDULE_DELAY": "200",  # milliseconds that a span waits for others to be sent with; 5,000 if not said
+        **more,
     }
     before = {variable: os.environ.get(variable) for variable in given}
     os.environ.update(given)
-    folder = open_folder(tmp_path_factory.mktemp("stack"))
     try:
-        stack.up(folder=folder)
-        yield folder.path
+        yield
     finally:
-        stack.down(folder=folder)
         for variable, value in before.items():
             os.environ.pop(variable) if value is None else os.environ.update({variable: value})
 

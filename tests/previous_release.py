@@ -1,0 +1,66 @@
+"""The release before this version, out of git: what is there must be upgraded from it while it works.
+
+A release is a commit. Its number here is what `git tag` calls it; a clone need not have tags, but must have its history.
+"""
+
+import os
+import subprocess
+import sys
+import tarfile
+import tomllib
+from io import BytesIO
+from pathlib import Path
+
+from deploy.stack.state import CHECKOUT
+
+VERSION = "0.1.0"
+COMMIT = "5ddb5ecdf10eb658fd7be1cbf9554d399595ee74"
+
+CODE = ("shared", "services", "deploy", "orderbus", "pyproject.toml", "uv.lock")
+
+
+class NoHistory(Exception):
+    """This clone does not have the previous release's commit; the message says how to get it."""
+
+
+def migrations() -> dict[str, str]:
+    """What was in each of its migrations, by path."""
+    with _archive("shared/migrations", *(f"services/{name}/migrations" for name in _services())) as archive:
+        return {member.name: _text(archive, member) for member in archive if member.name.endswith(".sql")}
+
+
+def unpack(folder: Path) -> Path:
+    """Put its code into the folder, and give the Python to run it with: this checkout's own, unless its packages were
+    others than those that are locked now; then one of its own is made, as its first start would."""
+    with _archive(*CODE) as archive:
+        archive.extractall(folder, filter="data")
+    if _locked(folder).items() <= _locked(CHECKOUT).items():
+        return Path(sys.executable)
+    subprocess.run([folder / "orderbus", "--prepare-venv"], check=True)
+    return folder / ".venv/bin/python"
+
+
+def _archive(*paths: str) -> tarfile.TarFile:
+    command = ["git", "-C", str(CHECKOUT), "archive", "--format=tar", COMMIT, *paths]
+    answer = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
+    if answer.returncode:
+        raise NoHistory(
+            f"this clone has no commit {COMMIT}, which is the previous release {VERSION}: {answer.stderr.decode().strip()}. "
+            "In a shallow clone, `git fetch --unshallow` brings it"
+        )
+    return tarfile.open(fileobj=BytesIO(answer.stdout))
+
+
+def _services() -> list[str]:
+    return sorted(path.parent.name for path in (CHECKOUT / "services").glob("*/migrations"))
+
+
+def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    file = archive.extractfile(member)
+    assert file is not None
+    return file.read().decode()
+
+
+def _locked(checkout: Path) -> dict[str, str]:
+    packages = tomllib.loads((checkout / "uv.lock").read_text())["package"]
+    return {package["name"]: package["version"] for package in packages if "registry" in package["source"]}
