@@ -31,12 +31,16 @@ async def feel_lag() -> None:
         metrics.loop_lag.observe(max(0.0, time.monotonic() - due))
 
 
-async def measure(pool: Pool, works: Sequence[Job[Any, Any] | Duty], own: Measure | None) -> None:
-    """Bring the gauges up to date. What is in hand is known even when Postgres does not answer."""
+def feel_what_is_in_hand(pool: Pool) -> None:
+    """Bring up to date what the process knows by itself: it is most wanted while Postgres does not answer."""
     metrics.stuck_events.labels("handling").set(inbox.in_hand_for(STUCK_AFTER))
     metrics.pool_limit.set(pool.get_max_size())
     metrics.pool_connections.labels("idle").set(pool.get_idle_size())
     metrics.pool_connections.labels("busy").set(pool.get_size() - pool.get_idle_size())
+
+
+async def measure(pool: Pool, works: Sequence[Job[Any, Any] | Duty], own: Measure | None) -> None:
+    """Bring the gauges up to date that are read from Postgres. Raises what Postgres says to it."""
     async with pool.acquire() as connection:
         await _measure_bus(connection)
         for work in works:

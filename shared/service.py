@@ -114,6 +114,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
                     repeat(relay.sweep, timedelta(seconds=1), "sweep"),
                     repeat(lambda: _retry_dead_letters(service, db), timedelta(seconds=1), "retry_dead_letters"),
                     repeat(lambda: retention.forget(pool, settings, telemetry.now().date()), timedelta(hours=1), "forget"),
+                    repeat(lambda: _feel(pool), timedelta(seconds=5), "feel"),
                     repeat(lambda: _measure(service, pool), timedelta(seconds=5), "measure"),
                 ]
             )
@@ -165,6 +166,11 @@ async def _retry_dead_letters(service: Service, db: Database) -> int:
             await inbox.handle_once(db, subscription.handle, [event])
 
     return await dead_letters.retry_due(db, handle)
+
+
+async def _feel(pool: Pool) -> int:
+    measuring.feel_what_is_in_hand(pool)
+    return 0
 
 
 async def _measure(service: Service, pool: Pool) -> int:
