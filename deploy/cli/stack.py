@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from deploy.stack.stack import Line
     from deploy.stack.troubles import Troubles
 
 app = typer.Typer()
 
+SEVERITY_COLOURS = {"page": "red", "ticket": "yellow"}
 STATE_COLOURS = {"running": "green", "stopped": "dim", "half-started": "yellow", "not answering": "red"}
 
 
@@ -53,7 +56,7 @@ def status(
     live: Annotated[bool, typer.Option("--watch", help="Go on, with rates, lag and queues, until Ctrl-C.")] = False,
 ) -> None:
     """Show each server and service: where it is, how it is, and what in it needs a look: dead letters, and events stuck
-    for over a minute. Exit code 1 unless all of them run."""
+    for over a minute; with Prometheus beside them, also the alerts that fire. Exit code 1 unless all of them run."""
     from dataclasses import asdict
 
     from deploy.stack import stack
@@ -125,6 +128,8 @@ def show(lines: list["Line"]) -> None:
         for line in lines:
             row = f"{line.name:<12} {line.state:<14} {line.pid or '-':<8} {without_password(line.url)}"
             print(f"{row:<70} {in_words(line.troubles)}".rstrip())
+        for told in alerts_of(lines):
+            print("  ".join(told).rstrip())
         return
     from rich.console import Console
     from rich.table import Table
@@ -135,6 +140,32 @@ def show(lines: list["Line"]) -> None:
             line.name, coloured(line.state), str(line.pid or ""), without_password(line.url), f"[red]{in_words(line.troubles)}"
         )
     Console().print(table)
+    if alerts_of(lines):
+        Console().print("", alerts_table(lines))
+
+
+def alerts_of(lines: list["Line"]) -> list[tuple[str, ...]]:
+    """Each alert that fires: severity, name, since when, summary, runbook; or that nobody can say. Nothing without Prometheus."""
+    told: list[tuple[str, ...]] = []
+    for line in lines:
+        if line.name != "prometheus" or line.url is None:
+            continue
+        if line.alerts is None:
+            told.append(("unknown", "Prometheus cannot be reached, so nobody can say which alerts fire", "", "", ""))
+        else:
+            told += [(each.severity, each.name, each.since[:19], each.summary, each.runbook) for each in line.alerts]
+    return told
+
+
+def alerts_table(lines: list["Line"]) -> "Table":
+    """The same on a terminal."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("fires", "alert", "since (UTC)", "", "what to do", box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for severity, *rest in alerts_of(lines):
+        table.add_row(f"[{SEVERITY_COLOURS.get(severity, 'yellow')}]{severity}[/]", *map(escape, rest))
+    return table
 
 
 def coloured(state: str) -> str:

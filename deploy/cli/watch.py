@@ -49,11 +49,11 @@ def _told(now: Look, pulses: Mapping[str, Pulse]) -> dict[str, Any]:
 
 
 def screen(now: Look, pulses: Mapping[str, Pulse]) -> Group:
-    """What a person sees: each part with what it does and what needs a look, then the fullest queues."""
+    """What a person sees: each part with what it does and what needs a look, the alerts that fire, then the fullest queues."""
     from rich.console import Group
     from rich.table import Table
 
-    from deploy.cli.stack import coloured, in_words
+    from deploy.cli.stack import alerts_of, alerts_table, coloured, in_words
 
     parts = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
     queues = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
@@ -66,7 +66,9 @@ def screen(now: Look, pulses: Mapping[str, Pulse]) -> Group:
         queues.add_column(name, justify="left" if name == "queue" else "right")
     for queue in now.queues[:QUEUES_SHOWN]:
         queues.add_row(queue.name, f"{queue.waiting:,}", f"{queue.in_hand:,}")
-    return Group(parts, "", queues if now.queues else "[dim]every queue is empty[/]", "", "[dim]Ctrl-C ends it[/]")
+    waiting = queues if now.queues else "[dim]every queue is empty[/]"
+    fires = Group(alerts_table(now.lines), "") if alerts_of(now.lines) else Group()
+    return Group(parts, "", fires, waiting, "", "[dim]Ctrl-C ends it[/]")
 
 
 def _in_columns(pulse: Pulse) -> tuple[str, str, str, str]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from deploy.stack import credentials, keys, observability, ports, processes, servers, services, waiting
+from deploy.stack.alerts import Alert, firing
 from deploy.stack.credentials import Credentials
 from deploy.stack.servers import Servers
 from deploy.stack.state import Say, StackError, StackFolder, checkout_folder, locked, silent
@@ -19,13 +20,14 @@ FILE = "stack.json"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One part of the stack, as `status` shows it; of a service that runs, also what needs a look."""
+    """One part of the stack, as `status` shows it; of a service that runs, also what needs a look; of Prometheus, what fires."""
 
     name: str
     state: str
     url: str | None
     pid: int | None
     troubles: Troubles | None = None
+    alerts: list[Alert] | None = None
 
 
 def up(say: Say = silent, folder: StackFolder | None = None, *, observed: bool = False) -> dict[str, Any]:
@@ -71,10 +73,12 @@ def status(folder: StackFolder | None = None) -> list[Line]:
     parts |= {name: stack.get("services", {}).get(name) for name in credentials.SERVICES}
     parts |= {name: stack[name] for name in observability.SHOWN if name in stack}
     lines = [_line(folder, name, part) for name, part in parts.items()]
-    return [_with_troubles(line, str(stack.get("token", ""))) for line in lines]
+    return [_with_what_it_says(line, str(stack.get("token", ""))) for line in lines]
 
 
-def _with_troubles(line: Line, token: str) -> Line:
+def _with_what_it_says(line: Line, token: str) -> Line:
+    if line.name == "prometheus" and line.url is not None:
+        return replace(line, alerts=firing(line.url))
     # one that is not ready, for want of the broker, has most to tell
     if line.name not in credentials.SERVICES or line.url is None or line.state not in ("running", "not answering"):
         return line
