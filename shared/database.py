@@ -184,5 +184,7 @@ class Database:
         self._publish(tx.outgoing)
         for job in tx.woken:
             self._wake(job)
-        for do in tx.afterwards:
+        # taken from it: each holds the transaction, and a ring of all that it touched would wait for the collector
+        afterwards, tx.afterwards = tx.afterwards, []
+        for do in afterwards:
             do()
