@@ -26,17 +26,24 @@ def orders() -> None:
 @app.command()
 def timeline(
     order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the API's own JSON.")] = False,
+    grafana: Annotated[
+        str | None,
+        typer.Option(envvar="ORDERBUS_GRAFANA_URL", metavar="URL", help="Where Grafana is: a trace is shown as a link there."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's own JSON, and the traces.")] = False,
 ) -> None:
-    """Show what every service said of an order, the milliseconds between, and what led to what."""
+    """Show what every service said of an order, the milliseconds between, what led to what, and which trace has the rest."""
     from deploy.demo.paper import paper
 
     told = fetched(order_id)
+    found = traces(told, grafana)
     if as_json:
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        typer.echo(json.dumps({**told, "traces": found}, ensure_ascii=False))
         return
     console = paper()
     console.print(table(told, is_plain=not console.is_terminal))
+    for trace in found:
+        typer.echo(f"trace  {trace['url'] or trace['trace_id']}")
 
 
 def fetched(order_id: str) -> dict[str, Any]:
@@ -57,6 +64,25 @@ def fetched(order_id: str) -> dict[str, Any]:
     if not answer.is_success:
         _fail(str(told.get("detail", answer.status_code)))
     return told
+
+
+def traces(told: dict[str, Any], grafana: str | None) -> list[dict[str, str | None]]:
+    """The traces that the order's events are in, mostly one, recorded or not; each with its place in Grafana if that is known."""
+    ids = dict.fromkeys(event["trace_id"] for event in told["events"] if event["trace_id"])
+    return [{"trace_id": id, "url": grafana and _in_grafana(id, told["events"], grafana)} for id in ids]
+
+
+def _in_grafana(trace_id: str, events: list[dict[str, Any]], grafana: str) -> str:
+    from datetime import datetime, timedelta
+    from urllib.parse import urlencode
+
+    source = {"type": "tempo", "uid": "tempo"}  # as deploy/grafana/provisioning calls it
+    query = {"refId": "A", "datasource": source, "queryType": "traceql", "query": trace_id}
+    at = [datetime.fromisoformat(event["at"]) for event in events]
+    around = {"from": min(at) - timedelta(hours=1), "to": max(at) + timedelta(hours=1)}
+    shown = {name: str(int(moment.timestamp() * 1000)) for name, moment in around.items()}
+    panes = {"trace": {"datasource": "tempo", "queries": [query], "range": shown}}
+    return f"{grafana.rstrip('/')}/explore?{urlencode({'schemaVersion': 1, 'panes': json.dumps(panes), 'orgId': 1})}"
 
 
 def _fail(message: str) -> NoReturn:

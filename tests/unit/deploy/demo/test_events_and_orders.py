@@ -3,6 +3,7 @@
 import io
 import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from deploy.cli import orders
 from deploy.cli.events import Tail, opened, whats_wrong
@@ -98,6 +99,18 @@ def test_a_timeline_begins_with_our_own_services_and_names_causes() -> None:
     assert lines[3].endswith("← order.placed")
 
 
+def test_a_timeline_names_each_trace_of_its_events_once_and_finds_it_in_grafana() -> None:
+    said = [("a", None), ("b", "4bf9"), ("c", "4bf9"), ("d", "77aa")]
+    events = [_entry(id, 0, "order.paid", "/orderbus/orders") | {"trace_id": trace_id} for id, trace_id in said]
+
+    assert orders.traces({"events": events}, None) == [{"trace_id": id, "url": None} for id in ("4bf9", "77aa")]
+    url = urlsplit(orders.traces({"events": events}, "http://localhost:8008/")[0]["url"] or "")
+    assert f"{url.scheme}://{url.netloc}{url.path}" == "http://localhost:8008/explore"
+    pane = json.loads(parse_qs(url.query)["panes"][0])["trace"]
+    assert [query["query"] for query in pane["queries"]] == ["4bf9"]
+    assert pane["range"] == {"from": "1764061200000", "to": "1764068400000"}  # an hour before the first, an hour after the last
+
+
 def test_plain_paper_has_no_colours_and_no_trailing_space() -> None:
     stream = io.StringIO()
 
@@ -114,7 +127,8 @@ def _printed(told: dict[str, Any]) -> list[str]:
 
 
 def _entry(id: str, ms: float, event: str, source: str, caused_by: str | None = None) -> dict[str, Any]:
-    return {"id": id, "ms": ms, "event": event, "source": source, "note": "", "caused_by": caused_by, "trace_id": None}
+    at = "2025-11-25T10:00:00Z"
+    return {"at": at, "id": id, "ms": ms, "event": event, "source": source, "note": "", "caused_by": caused_by, "trace_id": None}
 
 
 def _bytes(value: object) -> bytes:
