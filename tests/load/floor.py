@@ -43,6 +43,8 @@ BODY = {
     "ship_to": {"name": "x", "country": "CN", "line": "y" * 30},
 }
 EXCHANGE = "floor.events"
+MAX_EVENTS = 2_000
+"""In one message: a megabyte of the four that this project's broker takes."""
 TOGETHER = 50
 """Orders that the client sends in one message."""
 
@@ -120,11 +122,17 @@ async def _handle(name: str, messages: list[AbstractIncomingMessage], pool: asyn
 
 
 async def _publish(exchange: AbstractExchange, events: list[FloorEvent]) -> None:
-    """The events of a type go in one message."""
+    """The events of a type go in one message, up to what a broker takes: on a slow moment thousands gather."""
     by_type: dict[str, list[FloorEvent]] = {}
     for event in events:
         by_type.setdefault(event["type"], []).append(event)
-    await asyncio.gather(*(exchange.publish(_message(together), event_type) for event_type, together in by_type.items()))
+    await asyncio.gather(
+        *(
+            exchange.publish(_message(together[start : start + MAX_EVENTS]), event_type)
+            for event_type, together in by_type.items()
+            for start in range(0, len(together), MAX_EVENTS)
+        )
+    )
 
 
 def _message(events: list[FloorEvent]) -> aio_pika.Message:
