@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import uuid_utils.compat
 from pydantic import TypeAdapter
 
+from services.logistics import shipping
 from services.logistics.settings import settings
 from services.logistics.shipping import Kind, Shipment
 from services.logistics.tracking import Scan, Status
@@ -53,7 +53,7 @@ async def lock(tx: Tx, order_ids: Iterable[str]) -> dict[str, Shipment]:
         ON CONFLICT ON CONSTRAINT shipment_is_one_an_order DO UPDATE SET order_id = excluded.order_id
         RETURNING {_COLUMNS}
         """,  # noqa: S608
-        [uuid_utils.compat.uuid7() for _ in wanted],
+        [shipping.id_of(order_id) for order_id in wanted],
         wanted,
         tx.now,
     )

@@ -5,9 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import uuid_utils.compat
-
-from services.payments import refunds
+from services.payments import charging, refunds
 from services.payments.charging import Ending, Payment
 from services.payments.facts import Placed
 from services.payments.ledger import Entry
@@ -23,6 +21,7 @@ LEASE_IN_CALLS = 4
 
 async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Payment]:
     """The orders' payments, locked until the transaction ends; an order not heard of before gets one."""
+    wanted = sorted(order_ids)
     rows = await tx.fetch(
         """
         INSERT INTO payment (order_id, id)
@@ -30,8 +29,8 @@ async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Payment]:
             ON CONFLICT (order_id) DO UPDATE SET order_id = EXCLUDED.order_id  -- locks what is there already
         RETURNING *
         """,
-        sorted(order_ids),
-        [uuid_utils.compat.uuid7() for _ in order_ids],
+        wanted,
+        [charging.id_of(order_id) for order_id in wanted],
     )
     return {row["order_id"]: payment_of(row) for row in rows}
 

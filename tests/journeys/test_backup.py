@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,20 @@ async def backup(shop: Shop, folder: Path, say: Say = silent) -> datetime:
     """The moment it shows."""
     about = await take(shop.addresses["postgres"]["superuser_url"], shop.addresses["rabbitmq"]["url"], folder, say)
     return datetime.fromisoformat(str(about["moment"]))
+
+
+@asynccontextmanager
+async def a_backup_while_it_stands_still(pid: int, shop: Shop, folder: Path) -> AsyncIterator[None]:
+    """What comes in the block is in the backup, and nothing that this process would have done about it."""
+    listens = asyncio.Event()
+    taking = asyncio.create_task(backup(shop, folder, lambda _: listens.set()))
+    await listens.wait()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+        await taking
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 async def assert_all_is_well(shop: Shop, order_ids: Iterable[str]) -> None:
@@ -67,20 +81,30 @@ async def test_what_was_on_the_bus_in_that_moment_is_heard_after_a_restore(
     shop: Shop, running: Path, services: dict[str, int], tmp_path: Path, sku: str, order_id: str
 ) -> None:
     await shop.sell(sku)
-    listens = asyncio.Event()
-    taking = asyncio.create_task(backup(shop, tmp_path / "backup", lambda _: listens.set()))
-    await listens.wait()
-    os.kill(services["orders"], signal.SIGSTOP)
-    try:
+    async with a_backup_while_it_stands_still(services["orders"], shop, tmp_path / "backup"):
         await shop.bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
-        await taking
-    finally:
-        os.kill(services["orders"], signal.SIGCONT)
 
     await asyncio.to_thread(restore, tmp_path / "backup", folder=open_folder(running))
 
     assert "order.paid" in [message.routing_key for message in bus.read(tmp_path / "backup" / BUS)]
     await assert_all_is_well(shop, [order_id])
+
+
+async def test_an_order_that_was_charged_after_the_backup_is_charged_once(
+    shop: Shop, running: Path, services: dict[str, int], tmp_path: Path, sku: str
+) -> None:
+    await shop.sell(sku)
+    async with a_backup_while_it_stands_still(services["payments"], shop, tmp_path / "backup"):
+        order_id = await shop.order(sku, channel="card", token="tok_ok")
+    await shop.until(order_id, "shipped")
+    charges, (shipment,) = await shop.ledger(order_id), await shop.shipments(order_id)
+
+    await asyncio.to_thread(restore, tmp_path / "backup", folder=open_folder(running))
+
+    await assert_all_is_well(shop, [order_id])
+    assert [charge["captured"] for charge in charges] == [29900]
+    assert await shop.ledger(order_id) == charges
+    assert [again["shipment_id"] for again in await shop.shipments(order_id)] == [shipment["shipment_id"]]
 
 
 async def test_who_watches_the_stack_watches_on_after_a_restore(shop: Shop, running: Path, tmp_path: Path) -> None:
