@@ -3,6 +3,7 @@ token does not use up what may be recorded. What reads is recorded only when it 
 
 import time
 from collections.abc import Mapping
+from functools import partial
 
 from opentelemetry.trace import SpanKind
 from starlette.types import Scope
@@ -44,6 +45,8 @@ class Request:
             span.name = f"{self._scope['method']} {route}"
             span.attributes |= {"http.route": route, "http.response.status_code": status}
             span.end((error or str(status)) if failed else None)
+        # the scope holds this, and this the scope: a ring would wait for the collector, with all that the request brought
+        self._hand.ids, self._scope = partial(dict, self._ids()), {}
 
     def _given(self) -> str | None:
         """The caller's traceparent."""
