@@ -73,7 +73,10 @@ def bring_up(folder: StackFolder, servers: Servers, say: Say) -> None:
     install(say)
     running = [role for role in ROLES if processes.recorded(folder, role)]
     chosen = ports.settle(folder, ROLES, running, say)
-    configuration = {"prometheus": _configure(folder, chosen, servers.rabbitmq.metrics_url), "alertmanager": [TOLD]}
+    configuration = {
+        "prometheus": _configure(folder, chosen, servers.rabbitmq.metrics_url),
+        "alertmanager": [_copied(TOLD, folder.room("alertmanager") / TOLD.name)],
+    }
     for role, program in _programs(folder, chosen, servers).items():
         fingerprint = program.fingerprint(*configuration.get(role, ()))
         process = processes.recorded(folder, role)
@@ -128,7 +131,7 @@ def _programs(folder: StackFolder, chosen: Mapping[str, int], servers: Servers) 
         "alertmanager": Program(
             command(
                 "alertmanager",
-                f"--config.file={TOLD}",
+                f"--config.file={folder.room('alertmanager') / TOLD.name}",
                 f"--storage.path={folder.room('alertmanager') / 'data'}",
                 "--cluster.listen-address=",
             ),
@@ -152,9 +155,8 @@ def _configure(folder: StackFolder, chosen: Mapping[str, int], rabbitmq: str | N
     """The shipped configuration and rules, word for word, beside what is to be scraped here; gives the files."""
     home = folder.room("prometheus")
     shutil.rmtree(home / "rules", ignore_errors=True)
-    files = [home / path.relative_to(SHIPPED) for path in (SHIPPED / "prometheus.yml", *sorted(SHIPPED.glob("rules/*.yml")))]
-    for path in files:
-        write_private(path, (SHIPPED / path.relative_to(home)).read_text())
+    shipped = (SHIPPED / "prometheus.yml", *sorted(SHIPPED.glob("rules/*.yml")))
+    files = [_copied(path, home / path.relative_to(SHIPPED)) for path in shipped]
     known = folder.read(ports.FILE)
 
     def here(port: int, **labels: str) -> dict[str, Any]:
@@ -171,6 +173,11 @@ def _configure(folder: StackFolder, chosen: Mapping[str, int], rabbitmq: str | N
     for job, groups in targets.items():
         write_private(home / "targets" / f"{job}.yml", json.dumps(groups, indent=2) + "\n")  # JSON is YAML
     return files
+
+
+def _copied(shipped: Path, to: Path) -> Path:
+    write_private(to, shipped.read_text())
+    return to
 
 
 def _without_tls(url: str) -> str:

@@ -19,8 +19,8 @@ async def postgres_restart(scene: Scene) -> int:
     times = int(scene.long(1, 3))
     for _ in range(times):
         await scene.some_time(1, 1)
-        scene.servers.kill("postgres")
-        await scene.servers.start()
+        async with scene.servers.without("postgres"):
+            pass
         await scene.fleet.ready()
     return times
 
@@ -41,8 +41,7 @@ async def postgres_connections_cut(scene: Scene) -> int:
 @fault("postgres")
 async def postgres_pool_exhausted(scene: Scene) -> int:
     """Tables are locked until every pool is used up, then the server's last connection is taken and no pool can grow."""
-    async with scene.servers.connection() as connection, connection.transaction():
-        await connection.execute("LOCK TABLE orders.orders, inventory.reservation IN ACCESS EXCLUSIVE MODE")
+    async with scene.servers.locked("orders.orders", "inventory.reservation"):
         scene.buy(ON_ACCOUNT, 20)
         await asyncio.sleep(scene.long(1, 8))  # for as long as that, nobody gets a row
     taken = await _take_all(scene)

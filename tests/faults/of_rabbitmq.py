@@ -21,8 +21,8 @@ async def rabbitmq_kill(scene: Scene) -> int:
     """kill -9 of the broker, and a restart."""
     times = int(scene.long(1, 2))
     for _ in range(times):
-        scene.servers.kill("rabbitmq")
-        await scene.servers.start()
+        async with scene.servers.without("rabbitmq"):
+            pass
         await scene.fleet.ready()
     return times
 
@@ -45,16 +45,13 @@ async def rabbitmq_connection_cut(scene: Scene) -> int:
 @fault("rabbitmq", rate=4)
 async def rabbitmq_memory_alarm(scene: Scene) -> int:
     """The broker is out of memory and blocks whoever publishes; orders are taken all the same."""
-    await scene.servers.rabbitmqctl("set_vm_memory_high_watermark", "0.000001")
-    try:
+    async with scene.servers.without_memory():
         purchases = scene.buy(ON_ACCOUNT, 5)
         try:
             await scene.shoppers.acknowledged(purchases, 15)
         except TimeoutError:
             scene.notes.append("no orders were taken over HTTP while the broker was out of memory")
         await asyncio.sleep(scene.long(0, 60))
-    finally:
-        await scene.servers.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
     return 1
 
 
@@ -105,7 +102,6 @@ async def rabbitmq_partition(scene: Scene) -> int:
 @fault("rabbitmq")
 async def redis_gone(scene: Scene) -> int:
     """The cache is gone, and back."""
-    scene.servers.kill("redis")
-    await scene.some_time(int(scene.long(3, 20)), 10)
-    await scene.servers.start()
+    async with scene.servers.without("redis"):
+        await scene.some_time(int(scene.long(3, 20)), 10)
     return 1

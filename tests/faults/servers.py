@@ -45,6 +45,31 @@ class Servers:
         """Whatever is missing comes back on its data and its port, and answers."""
         await asyncio.to_thread(start_servers, self._folder.path)
 
+    @asynccontextmanager
+    async def without(self, server: str) -> AsyncIterator[None]:
+        """In the block it is dead."""
+        self.kill(server)
+        try:
+            yield
+        finally:
+            await self.start()
+
+    @asynccontextmanager
+    async def without_memory(self) -> AsyncIterator[None]:
+        """In the block RabbitMQ is out of memory and blocks whoever publishes."""
+        await self.rabbitmqctl("set_vm_memory_high_watermark", "0.000001")
+        try:
+            yield
+        finally:
+            await self.rabbitmqctl("set_vm_memory_high_watermark", "0.4")
+
+    @asynccontextmanager
+    async def locked(self, *tables: str) -> AsyncIterator[None]:
+        """In the block nobody else gets a row of these tables."""
+        async with self.connection() as connection, connection.transaction():
+            await connection.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+            yield
+
     async def rabbitmqctl(self, *arguments: str) -> str:
         """RabbitMQ's own tool, on our own node."""
         program = "/usr/lib/rabbitmq/bin/rabbitmqctl"

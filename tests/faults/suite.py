@@ -29,10 +29,10 @@ def faults(only: Sequence[str] = ()) -> list[Fault]:
 
 
 @contextmanager
-def a_stack(say: Say) -> Iterator[tuple[StackFolder, dict[str, Any]]]:
-    """A stack that may be tormented."""
+def a_stack(say: Say, *, observed: bool = False) -> Iterator[tuple[StackFolder, dict[str, Any]]]:
+    """A stack that may be tormented; `observed`: with Prometheus beside it."""
     with a_private_folder("faults") as folder:
-        yield folder, stack.up(say, folder)
+        yield folder, stack.up(say, folder, observed=observed)
 
 
 def run(chosen: Sequence[Fault], seconds: float, seed: int, say: Say, *, is_brief: bool = False) -> Findings:
