@@ -108,3 +108,10 @@ async def test_the_autoscalers_user_sees_how_long_queues_are_and_nothing_in_them
     assert all(name.startswith("orders.") for name in names)
     assert taken.status_code in (400, 401, 403)
     assert emptied.status_code in (400, 401, 403)
+
+
+async def test_several_may_prepare_at_once(installation: Servers) -> None:
+    await asyncio.gather(*(_prepare(installation) for _ in range(3)))
+
+    for service in SERVICES:
+        assert await lacking(role_url(installation.postgres.superuser_url, service, PASSWORDS[service]), service) is None
