@@ -6,8 +6,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -136,13 +136,21 @@ class Run:
                     await asyncio.gather(*(self._over[each.name].wait() for each in others))
                     await stack.enter_async_context(self._alone)
                 await asyncio.gather(*(self._until_quiet(alert) for alert in provocation.alerts))
-                self._hushed += provocation.hushes
-                try:
-                    yield
-                finally:
-                    self._hushed -= provocation.hushes
+                if provocation.hushes:
+                    stack.enter_context(self._hush())
+                if provocation.alone:  # what is late because of it would keep other alerts firing for half an hour
+                    await self._stage.at_rest()
+                yield
         finally:
             self._over[provocation.name].set()
+
+    @contextmanager
+    def _hush(self) -> Iterator[None]:
+        self._hushed += 1
+        try:
+            yield
+        finally:
+            self._hushed -= 1
 
     async def _until_quiet(self, alert: str) -> None:
         async with asyncio.timeout(self._patience(alert, SECONDS_TO_END)):

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
-import asyncpg
 import httpx
 
 from shared import codec
@@ -24,7 +24,7 @@ from tests.faults.watching import Watch
 
 ON_ACCOUNT = Kind("invoice", channel="invoice", token=None)
 TOO_MANY = Kind("a thousand and one pieces", HELD, channel="invoice", token=None)
-NOT_PAID = Kind("redirect, nobody tells", channel="redirect", token="tok_webhook_never")
+NOT_PAID = Kind("redirect, nobody pays", channel="redirect", token="tok_manual")
 NOT_OFFERED = Kind("a channel that nobody offers", CANCELLED, channel="klarna", token=None)
 EMPTY_SHELF = Kind("shelf is empty", CANCELLED, channel="invoice", token=None, goods="none")
 CARRIED = Kind("invoice, DHL", channel="invoice", token=None, postcode="10119")
@@ -33,7 +33,17 @@ MANY_MESSAGES = 1_100
 PAUSE, BETWEEN_PAUSES = 0.6, 2.4
 """Seconds: one of thirty looks at the clock comes late, by more than a quarter of a second."""
 
-LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError, TimeoutError)
+PATIENCE = 60.0
+"""Seconds until an order is where it is needed."""
+
+REST = 90.0
+"""Seconds: longer than it takes until a partner that was silent is asked again."""
+
+UNDER_WAY = """
+    SELECT id FROM orders.orders WHERE status = 'paid'
+    UNION ALL SELECT order_id FROM payments.payment WHERE errand = 'charge'
+    UNION ALL SELECT shipment_id::text FROM logistics.errand WHERE next_attempt_at IS NOT NULL
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,9 @@ class Wanted:
 
 async def prepare(scene: Scene) -> Wanted:
     """Nothing is broken yet: bring these orders where they are needed."""
+    (orders,) = scene.fleet.of("orders")
+    await scene.fleet.restart(orders, ORDERBUS_ORDERS_RETURN_WINDOW="86400")  # one that is delivered stays so
+    await scene.fleet.ready([orders])
     unsold = f"F-{scene.catalogue.run}-UNSOLD"
     await scene.shoppers.sell(scene.fleet.of("inventory")[0].url, {unsold: 10})
     bought = [scene.catalogue.purchase(TOO_MANY, 1001), scene.catalogue.purchase(CARRIED), scene.catalogue.purchase(NOT_PAID)]
@@ -56,17 +69,18 @@ async def prepare(scene: Scene) -> Wanted:
     held, delivered, unpaid = (str(purchase.order_id) for purchase in bought)
 
     async def becomes(query: str, order_id: str) -> None:
-        async with asyncio.timeout(60):
-            while not await scene.servers.fetch(query, order_id):
-                await asyncio.sleep(0.1)
+        deadline = time.monotonic() + PATIENCE
+        while not await scene.servers.fetch(query, order_id):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no row after {PATIENCE:.0f} s: {query}, {order_id}")
+            await asyncio.sleep(0.1)
 
-    # it would be asked for within seconds
-    later = "UPDATE payments.payment SET due_at = now() + interval '1 day' WHERE order_id = $1"
-    await becomes(f"{later} AND state = 'action_required' AND errand = 'ask' RETURNING TRUE", unpaid)
+    await becomes("SELECT FROM payments.payment WHERE order_id = $1 AND errand = 'ask'", unpaid)
     await becomes("SELECT FROM orders.orders WHERE id = $1 AND status = 'held'", held)
     await becomes("SELECT FROM orders.orders WHERE id = $1 AND status = 'shipped'", delivered)
     (parcel,) = await scene.servers.fetch("SELECT waybill FROM logistics.shipment WHERE order_id = $1", delivered)
-    await scene.sandbox.post(f"/sandbox/shipments/{parcel['waybill']}/scan", json={"status": "delivered"})
+    scan = await scene.sandbox.post(f"/sandbox/shipments/{parcel['waybill']}/scan", json={"status": "delivered"})
+    scan.raise_for_status()
     await becomes("SELECT FROM orders.orders WHERE id = $1 AND complete_at IS NOT NULL", delivered)
     return Wanted(unsold, held, delivered, unpaid)
 
@@ -84,6 +98,13 @@ class Stage:
     def url(self, service: str) -> str:
         """Of its HTTP API."""
         return self.scene.fleet.of(service)[0].url
+
+    async def at_rest(self) -> None:
+        """Returns when nobody is being charged and every paid order's number has been pushed; in any case after a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REST):
+                while await self.scene.servers.fetch(UNDER_WAY):
+                    await asyncio.sleep(0.5)
 
 
 Provoke = Callable[[Stage], AbstractAsyncContextManager[None]]
