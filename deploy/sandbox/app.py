@@ -7,7 +7,7 @@ import httpx
 from fastapi import FastAPI, Request, Response
 
 from deploy.sandbox import control, twilio
-from deploy.sandbox.bodies import LIMIT, BodyTooLargeError
+from deploy.sandbox.bodies import LIMIT, BodyTooLargeError, HungUpError
 from deploy.sandbox.courier import AT_ONCE, Courier
 from deploy.sandbox.dhl import routes as dhl
 from deploy.sandbox.dhl.problems import DhlError
@@ -88,3 +88,7 @@ def _answer_refusals(app: FastAPI) -> None:
     @app.exception_handler(BodyTooLargeError)
     async def refuse_body(_: Request, error: BodyTooLargeError) -> Response:
         return json_answer({"title": "Body too large", "status": 413, "detail": f"At most {LIMIT} bytes."}, 413)
+
+    @app.exception_handler(HungUpError)
+    async def leave_undone(_: Request, error: HungUpError) -> Response:
+        return Response(status_code=499)
