@@ -72,6 +72,9 @@ class Management:
                 f"RabbitMQ's management API does not answer at {self.place} ({error!r}); it is a plugin: "
                 "rabbitmq-plugins enable rabbitmq_management, then ORDERBUS_RABBITMQ_MANAGEMENT_URL says where it is"
             ) from error
+        if answer.status_code == 400 and "user_already_exists" in answer.text:
+            # somebody else made the same user at the same moment; now that it is there, it is changed
+            return await self._ask(method, parts, content)
         if answer.status_code in (401, 403):
             raise ManagementError(f"RabbitMQ's management API at {self.place} wants a user with the tag administrator")
         if not answer.is_success and answer.status_code != 404:

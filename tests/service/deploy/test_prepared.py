@@ -115,3 +115,13 @@ async def test_several_may_prepare_at_once(installation: Servers) -> None:
 
     for service in SERVICES:
         assert await lacking(role_url(installation.postgres.superuser_url, service, PASSWORDS[service]), service) is None
+
+
+async def test_a_user_that_several_make_at_the_same_moment_is_made(installation: Servers) -> None:
+    vhost = urlsplit(installation.rabbitmq.url).path[1:]
+    assert installation.rabbitmq.management_url
+    async with Management(installation.rabbitmq.management_url, installation.rabbitmq.url) as broker:
+        for n in range(5):
+            user = f"{vhost}_{n}"
+            await asyncio.gather(*(broker.put("users", user, password="a-password", tags="") for _ in range(10)))
+            assert await broker.delete("users", user)
