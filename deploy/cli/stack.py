@@ -140,8 +140,8 @@ def show(lines: list["Line"]) -> None:
             line.name, coloured(line.state), str(line.pid or ""), without_password(line.url), f"[red]{in_words(line.troubles)}"
         )
     Console().print(table)
-    if alerts_of(lines):
-        Console().print("", alerts_table(lines))
+    if fires := alerts_of(lines):
+        Console().print("", alerts_table(fires))
 
 
 def alerts_of(lines: list["Line"]) -> list[tuple[str, ...]]:
@@ -157,13 +157,13 @@ def alerts_of(lines: list["Line"]) -> list[tuple[str, ...]]:
     return told
 
 
-def alerts_table(lines: list["Line"]) -> "Table":
+def alerts_table(fires: list[tuple[str, ...]]) -> "Table":
     """The same on a terminal."""
     from rich.markup import escape
     from rich.table import Table
 
     table = Table("fires", "alert", "since (UTC)", "", "what to do", box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for severity, *rest in alerts_of(lines):
+    for severity, *rest in fires:
         table.add_row(f"[{SEVERITY_COLOURS.get(severity, 'yellow')}]{severity}[/]", *map(escape, rest))
     return table
 

@@ -67,8 +67,9 @@ def screen(now: Look, pulses: Mapping[str, Pulse]) -> Group:
     for queue in now.queues[:QUEUES_SHOWN]:
         queues.add_row(queue.name, f"{queue.waiting:,}", f"{queue.in_hand:,}")
     waiting = queues if now.queues else "[dim]every queue is empty[/]"
-    fires = Group(alerts_table(now.lines), "") if alerts_of(now.lines) else Group()
-    return Group(parts, "", fires, waiting, "", "[dim]Ctrl-C ends it[/]")
+    fires = alerts_of(now.lines)
+    alerts = Group(alerts_table(fires), "") if fires else Group()
+    return Group(parts, "", alerts, waiting, "", "[dim]Ctrl-C ends it[/]")
 
 
 def _in_columns(pulse: Pulse) -> tuple[str, str, str, str]:

@@ -56,6 +56,6 @@ def test_each_alert_is_a_line_with_its_severity_since_when_and_what_to_do(capsys
 def test_a_summary_is_shown_as_it_is() -> None:
     console = Console(width=200, record=True)
 
-    console.print(alerts_table([prometheus([LETTERS])]))
+    console.print(alerts_table(alerts_of([prometheus([LETTERS])])))
 
     assert LETTERS.summary in console.export_text()
