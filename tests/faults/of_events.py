@@ -142,7 +142,8 @@ async def events_killing(scene: Scene) -> int:
             await connection.execute(f"SELECT pg_advisory_lock({LOCK})")
             for each in (killer, *neighbours):
                 await _send(scene, orjson.dumps(each.event()), [each])
-            async with asyncio.timeout(scene.long(60, 180)):
+            # whoever died is started again each time, which takes seconds
+            async with asyncio.timeout(180):
                 while not await _is_buried(scene, killer):
                     killed += await _kill_who_waits(scene)
                     await asyncio.sleep(0.05)

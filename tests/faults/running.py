@@ -74,7 +74,6 @@ class Run:
         self._say = say
         self._patience = patience
         self._known: set[str] = set()
-        self._judged = 0
 
     async def each(self, faults: Sequence[Fault]) -> list[Result]:
         """One after the other, each with its own drain and judgement."""
@@ -109,7 +108,7 @@ class Run:
     async def _follow(self) -> None:
         while True:
             with suppress(*UNREACHABLE):
-                await self._note_ends(self._scene.shoppers.made[self._judged :])
+                await self._note_ends(self._scene.shoppers.made[self._scene.judged :])
             await asyncio.sleep(0.3)
 
     async def _inject(self, fault: Fault) -> Result:
@@ -140,8 +139,8 @@ class Run:
     async def _settle(self, results: Sequence[Result]) -> None:
         """Drain, and judge what was bought since the last time."""
         scene = self._scene
-        purchases = scene.shoppers.made[self._judged :]
-        self._judged = len(scene.shoppers.made)
+        purchases = scene.shoppers.made[scene.judged :]
+        scene.judged = len(scene.shoppers.made)
         slow = await self._drain(purchases)
         verdict, extra = await self._judge(purchases)
         for result in results:

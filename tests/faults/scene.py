@@ -31,6 +31,9 @@ class Scene:
     notes: list[str] = field(default_factory=list)
     """What a fault itself found wrong."""
 
+    judged: int = 0
+    """So many of what was bought have been judged, whatever became of them: nobody follows those any more."""
+
     apart: set[Link] = field(default_factory=set)
     """Links that a fault beside the others has its hands on."""
 
@@ -73,9 +76,9 @@ class Scene:
             await asyncio.sleep(0.05)
 
     async def at_rest(self, patience: float = 60) -> None:
-        """Returns when whatever was bought so far has come to its end. Raises TimeoutError."""
+        """Returns when whatever was bought so far, and not judged yet, has come to its end. Raises TimeoutError."""
         async with asyncio.timeout(patience):
-            while any(purchase.ended is None for purchase in self.shoppers.made):
+            while any(purchase.ended is None for purchase in self.shoppers.made[self.judged :]):
                 await asyncio.sleep(0.1)
 
     async def until(self, condition: Callable[[], Awaitable[bool]], seconds: float, otherwise: str) -> bool:
