@@ -8,7 +8,7 @@ import pwd
 import shutil
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from deploy.rabbitmq.management import Management
 from deploy.stack import ports, postgres, processes, rabbitmq, waiting
 from deploy.stack.servers import Servers
-from deploy.stack.state import open_folder
+from deploy.stack.state import StackFolder, open_folder
 from shared import database, jwks, limits
 from shared.bus import Consumer, Publisher
 from shared.database import Database
@@ -50,6 +50,16 @@ def some_settings(ca: Authority | None, **more: Any) -> Settings:
     return Settings(**told | {"tls_ca": str(ca.file) if ca else None} | more)
 
 
+def await_answer(folder: StackFolder, role: str, answers: Callable[[], bool]) -> None:
+    """As long as a stack waits for its servers; one that has died, or is not there by then, shows what it logged."""
+
+    def is_settled() -> bool:
+        return processes.recorded(folder, role) is None or answers()
+
+    is_up = waiting.until(is_settled, 90) and processes.recorded(folder, role) is not None
+    assert is_up, f"{role} does not start:\n{processes.last_lines(folder, role)}"
+
+
 @pytest.fixture(scope="module")
 def secure_postgres(ours: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a private Postgres with TLS on, and a certificate of our CA."""
@@ -60,7 +70,7 @@ def secure_postgres(ours: Authority, tmp_path_factory: pytest.TempPathFactory) -
     url = postgres.url(chosen, "secret")
     postgres.begin(folder, chosen, "secret")
     try:
-        assert waiting.until(lambda: postgres.answers(url), 30)
+        await_answer(folder, postgres.ROLE, lambda: postgres.answers(url))
         asyncio.run(_turn_tls_on(url, *ours.certify(HOST)))
         yield url
     finally:
@@ -160,7 +170,7 @@ ssl_options.keyfile = {key}
     plain = rabbitmq.url(chosen, "secret")
     rabbitmq.begin(folder, chosen, "secret")
     try:
-        assert waiting.until(lambda: rabbitmq.answers(plain), 90), processes.last_lines(folder, rabbitmq.ROLE)
+        await_answer(folder, rabbitmq.ROLE, lambda: rabbitmq.answers(plain))
         asyncio.run(_declare(plain))
         secure = plain.replace("amqp://", "amqps://").replace(f":{chosen['rabbitmq']}/", f":{chosen['tls']}/")
         yield secure, rabbitmq.management_url(chosen, "secret")
@@ -197,7 +207,7 @@ async def test_rabbitmq_is_spoken_to_by_tls_and_its_certificate_is_checked(
     assert await consumer.is_connected()
     async with Management(management_url, url) as broker:
         while len(there := await broker.get("connections")) < 2 or not all(each.get("ssl_protocol") for each in there):
-            pass
+            await asyncio.sleep(0.02)
     assert all(each["ssl"] for each in there)
     await publisher.stop()
     await consumer.stop()
