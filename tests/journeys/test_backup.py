@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,15 +26,21 @@ async def backup(shop: Shop, folder: Path, say: Say = silent) -> datetime:
 
 
 @asynccontextmanager
-async def a_backup_while_it_stands_still(pid: int, shop: Shop, folder: Path) -> AsyncIterator[None]:
-    """What comes in the block is in the backup, and nothing that this process would have done about it."""
+async def a_backup(shop: Shop, folder: Path) -> AsyncIterator[None]:
+    """What comes in the block is in the backup."""
     listens = asyncio.Event()
     taking = asyncio.create_task(backup(shop, folder, lambda _: listens.set()))
     await listens.wait()
+    yield
+    await taking
+
+
+@contextmanager
+def standing_still(pid: int) -> Iterator[None]:
+    """In the block the process does nothing about what comes."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
-        await taking
     finally:
         os.kill(pid, signal.SIGCONT)
 
@@ -47,9 +53,25 @@ async def assert_all_is_well(shop: Shop, order_ids: Iterable[str]) -> None:
     assert report.ok, [check.violations for check in report.checks if not check.ok]
 
 
-async def test_every_order_acknowledged_before_the_backup_is_there_after_a_restore(
-    shop: Shop, running: Path, tmp_path: Path, sku: str
+@pytest.fixture
+def watchers(running: Path) -> Iterator[Sequence[str]]:
+    """Who watches the stack: nobody where the programs for it are not on this machine."""
+    folder = open_folder(running)
+    try:
+        stack.up(folder=folder, observed=True)
+    except StackError:
+        if packages.can_install():
+            raise
+        yield ()
+    else:
+        yield observability.ROLES
+        processes.stop(folder, observability.ROLES)
+
+
+async def test_every_order_acknowledged_before_the_backup_is_there_after_a_restore_and_who_watched_watches_on(
+    shop: Shop, running: Path, watchers: Sequence[str], tmp_path: Path, sku: str
 ) -> None:
+    folder = open_folder(running)
     await shop.sell(sku, stock=100_000)
     acknowledged: dict[str, datetime] = {}
 
@@ -60,6 +82,7 @@ async def test_every_order_acknowledged_before_the_backup_is_there_after_a_resto
             acknowledged[order_id] = datetime.now(UTC)
             order_id = await shop.order(sku)
             acknowledged[order_id] = datetime.now(UTC)
+            await asyncio.sleep(0.05)  # some at every moment are enough; as many as there can be take a minute to ship
 
     buying = asyncio.create_task(go_on_buying())
     moment = await backup(shop, tmp_path / "backup")
@@ -70,56 +93,32 @@ async def test_every_order_acknowledged_before_the_backup_is_there_after_a_resto
     with suppress(asyncio.CancelledError):
         await buying
 
-    await asyncio.to_thread(restore, tmp_path / "backup", folder=open_folder(running))
+    await asyncio.to_thread(restore, tmp_path / "backup", folder=folder)
 
     assert before
     assert (await shop.client.get(f"{shop.url('orders')}/api/orders/{list(acknowledged)[-1]}")).status_code == 404
     await assert_all_is_well(shop, before)
+    assert all(processes.recorded(folder, role) for role in watchers)
 
 
-async def test_what_was_on_the_bus_in_that_moment_is_heard_after_a_restore(
+async def test_what_was_on_the_bus_in_that_moment_is_heard_after_a_restore_and_what_was_charged_since_is_charged_once(
     shop: Shop, running: Path, services: dict[str, int], tmp_path: Path, sku: str, order_id: str
 ) -> None:
     await shop.sell(sku)
-    async with a_backup_while_it_stands_still(services["orders"], shop, tmp_path / "backup"):
-        await shop.bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
+    with standing_still(services["payments"]), standing_still(services["logistics"]):
+        async with a_backup(shop, tmp_path / "backup"):
+            await shop.bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
+            charged = await shop.order(sku, channel="card", token="tok_ok")
+    await shop.until(charged, "shipped")
+    charges, (shipment,) = await shop.ledger(charged), await shop.shipments(charged)
 
     await asyncio.to_thread(restore, tmp_path / "backup", folder=open_folder(running))
 
     assert "order.paid" in [message.routing_key for message in bus.read(tmp_path / "backup" / BUS)]
-    await assert_all_is_well(shop, [order_id])
-
-
-async def test_an_order_that_was_charged_after_the_backup_is_charged_once(
-    shop: Shop, running: Path, services: dict[str, int], tmp_path: Path, sku: str
-) -> None:
-    await shop.sell(sku)
-    async with a_backup_while_it_stands_still(services["payments"], shop, tmp_path / "backup"):
-        order_id = await shop.order(sku, channel="card", token="tok_ok")
-    await shop.until(order_id, "shipped")
-    charges, (shipment,) = await shop.ledger(order_id), await shop.shipments(order_id)
-
-    await asyncio.to_thread(restore, tmp_path / "backup", folder=open_folder(running))
-
-    await assert_all_is_well(shop, [order_id])
+    await assert_all_is_well(shop, [order_id, charged])
     assert [charge["captured"] for charge in charges] == [29900]
-    assert await shop.ledger(order_id) == charges
-    assert [again["shipment_id"] for again in await shop.shipments(order_id)] == [shipment["shipment_id"]]
-
-
-async def test_who_watches_the_stack_watches_on_after_a_restore(shop: Shop, running: Path, tmp_path: Path) -> None:
-    folder = open_folder(running)
-    try:
-        await asyncio.to_thread(stack.up, folder=folder, observed=True)
-    except StackError as missing:
-        if packages.can_install():
-            raise
-        pytest.skip(str(missing))
-    await backup(shop, tmp_path / "backup")
-
-    await asyncio.to_thread(restore, tmp_path / "backup", folder=folder)
-
-    assert all(processes.recorded(folder, role) for role in observability.ROLES)
+    assert await shop.ledger(charged) == charges
+    assert [again["shipment_id"] for again in await shop.shipments(charged)] == [shipment["shipment_id"]]
 
 
 async def test_a_backup_that_cannot_be_read_disturbs_nothing(

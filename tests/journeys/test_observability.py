@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from deploy.grafana.files import FOLDER as DASHBOARDS
-from deploy.stack import observability, packages, stack
+from deploy.stack import observability, packages, processes, stack
 from deploy.stack.credentials import SERVICES
 from deploy.stack.state import CHECKOUT, StackError, open_folder
 from shared import codec
@@ -90,6 +90,7 @@ async def watched(running: Path) -> AsyncIterator[Watched]:
         load.cancel()
         with suppress(asyncio.CancelledError):
             await load
+    processes.stop(open_folder(running), observability.ROLES)  # looking every second, they would slow down all other journeys
 
 
 async def go_on(shop: Shop) -> None:
