@@ -6,10 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from deploy.stack import docker
 from deploy.stack.servers import Servers, start_servers, stop_servers
@@ -20,6 +22,29 @@ hypothesis.settings.register_profile("no deadlines", deadline=None)
 hypothesis.settings.load_profile("no deadlines")
 
 FOLDER = "ORDERBUS_TEST_SERVERS"
+
+JOURNEYS = "tests/journeys/"
+
+LONGEST_FIRST = ("tests/faults/", JOURNEYS, "tests/load/", "tests/service/")
+"""Whole stacks, then single services, then what needs no servers: a long file left for the end would have one worker wait."""
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+    """Each file to the worker that is free next; but the journeys all to one, for they share a stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return JOURNEYS if nodeid.startswith(JOURNEYS) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        return next((rank for rank, folder in enumerate(LONGEST_FIRST) if item.nodeid.startswith(folder)), len(LONGEST_FIRST))
+
+    items.sort(key=rank)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -24,16 +24,16 @@ from tests.journeys.shop import Shop
 from tests.service.house import Bus
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def collector() -> Iterator[Collector]:
     """Who is sent what the services record."""
     with a_collector() as collector:
         yield collector
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(servers: Servers, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a stack that is up; `stack.up` there again brings back what was killed."""
+    """The folder of a stack that is up, for all journeys; `stack.up` there again brings back what was killed."""
     recorded = {
         "ORDERBUS_OTLP_ENDPOINT": collector.http_url,
         "ORDERBUS_TRACES_PER_SECOND": "1000",
