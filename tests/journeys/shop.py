@@ -29,7 +29,7 @@ class Shop:
         probe = self.wish(sku) | {"lines": [{"sku": sku, "quantity": 1}, {"sku": "NONE", "quantity": 1}]}
         async with asyncio.timeout(20):
             while (await self.client.post(f"{self.url('orders')}/api/orders", json=probe)).json()["line"] == 0:
-                pass
+                await asyncio.sleep(0.02)
 
     @staticmethod
     def wish(

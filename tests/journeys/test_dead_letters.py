@@ -89,7 +89,7 @@ async def test_an_order_that_came_without_its_total_is_mended_by_an_operator_and
     (letter,) = await letters_of(operator, [order_id], "--type", "order.paid", "--reason", "total: field required")
     shown = await operator("show", letter["id"])
     while not (await troubles(running)).dead_letters.get("dead"):
-        pass
+        await asyncio.sleep(0.02)
     (tmp_path / "mended.json").write_bytes(orjson.dumps(meant))
 
     await operator("replay", letter["id"], "--edit", str(tmp_path / "mended.json"), "--why", "the shop told us the total")
@@ -98,7 +98,7 @@ async def test_an_order_that_came_without_its_total_is_mended_by_an_operator_and
     assert shown["event"] == broken
     assert len(shop.bus.all(ShipmentCreated, order_id=order_id)) == 1
     while (done := await operator("show", letter["id"]))["state"] != "handled":
-        pass
+        await asyncio.sleep(0.02)
     assert [(d["actor"], d["why"], d["mended"]) for d in done["decisions"]] == [("local", "the shop told us the total", True)]
     assert "was handled" in await operator("replay", letter["id"], "--why", "again", exit_code=1)
     assert await shop.stock(sku) == 9
@@ -116,7 +116,7 @@ async def test_a_replay_that_is_killed_midway_and_repeated_ships_every_order_onc
 
     replayed = await operator("replay", *chosen)
     while not (await operator("list", "--each", "--service", "orders", "--state", "handled"))["letters"]:
-        pass
+        await asyncio.sleep(0.02)
     os.kill(services["orders"], signal.SIGKILL)
     await asyncio.to_thread(stack.up, folder=open_folder(running))
     await operator("replay", *chosen)
@@ -141,7 +141,7 @@ async def test_letters_are_discarded_where_they_are_and_nothing_is_done_when_one
         return [letter for letter in told["letters"] if (await operator("show", letter["id"]))["body"] == order_id]
 
     while len(found := await junk()) < 3:  # all three that listen for order.paid
-        pass
+        await asyncio.sleep(0.02)
     by_id = [letter["id"] for letter in found]
     unknown = by_id[0][:-4] + "0000"
 

@@ -46,7 +46,7 @@ async def ask(method: str, url: str, token: str, **more: Any) -> int:
     async with httpx.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {token}"}, timeout=30) as client:
         async with asyncio.timeout(10):
             while (answer := await client.request(method, url, **more)).status_code == 401:
-                pass
+                await asyncio.sleep(0.02)
     return answer.status_code
 
 
@@ -97,7 +97,7 @@ async def until_it_opens_nothing(shop: Shop, token: str) -> None:
     async with httpx.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {token}"}) as client:
         for service in SERVICES:
             while (await client.get(f"{shop.url(service)}/api/dead-letters")).status_code != 401:
-                pass
+                await asyncio.sleep(0.02)
 
 
 async def test_a_system_says_over_http_what_it_may_say_over_amqp_until_that_changes_or_it_is_removed(

@@ -1,5 +1,6 @@
 """What an operator asks of a service's dead letters, and what an administrator sees of them."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -42,7 +43,7 @@ async def listed(orders: Client, **wanted: Any) -> list[dict[str, Any]]:
 async def letter_about(orders: Client, subject: str, **wanted: Any) -> dict[str, Any]:
     """The letter of an order, once there is one."""
     while not (found := [letter for letter in await listed(orders, **wanted) if letter["subject"] == subject]):
-        pass
+        await asyncio.sleep(0.02)
     return found[0]
 
 
@@ -56,7 +57,7 @@ async def whole(orders: Client, id: str) -> dict[str, Any]:
 async def until_state(orders: Client, id: str, state: str) -> dict[str, Any]:
     """One letter once it is in this state."""
     while (found := await whole(orders, id))["state"] != state:
-        pass
+        await asyncio.sleep(0.02)
     return found
 
 

@@ -1,5 +1,6 @@
 """Money that goes back: heard early, refused, or all of it before there is a parcel."""
 
+import asyncio
 from typing import Any
 
 from shared.events.orders import OrderCancelled, OrderHeld, OrderPlaced, RefundRequested
@@ -34,7 +35,7 @@ async def paid(bus: Bus, orders: Client, sku: str) -> str:
 
 async def until(orders: Client, id: str, status: str) -> dict[str, Any]:
     while (order := (await orders.get(f"/api/orders/{id}")).json()).get("status") != status:
-        pass
+        await asyncio.sleep(0.02)
     return dict(order)
 
 
@@ -50,7 +51,7 @@ async def test_what_a_shop_gave_back_before_its_order_was_known_waits_for_it(
         await bus.expect(OrderPlaced, order_id=id)
 
     while (await orders.get(f"/api/orders/{order_id}")).json()["refunded"]["amount"] != 100:
-        pass
+        await asyncio.sleep(0.02)
     assert order_id not in subjects(await listed(orders))
 
 
