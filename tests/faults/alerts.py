@@ -18,8 +18,9 @@ import uvloop
 from deploy.stack import processes
 from deploy.stack.state import StackFolder
 from tests.faults import suite
-from tests.faults.provocations import PROVOCATIONS, Provocation, Stage, going_on, prepare
-from tests.faults.running import a_scene
+from tests.faults.fleet import THIS, the_fleet
+from tests.faults.provocations import PROVOCATIONS, TOLD, Provocation, Stage, going_on, prepare
+from tests.faults.running import a_scene_of
 from tests.faults.watching import Watches, a_watch, is_slow, shipped
 
 RATE = 2.0
@@ -180,6 +181,13 @@ class Run:
         return max(AT_LEAST_SLOW if is_slow(alert) else 0, seconds / self._pace + AT_LEAST)
 
 
+@contextmanager
+def an_observed_stack(say: Say) -> Iterator[tuple[StackFolder, dict[str, Any]]]:
+    """One for a stage."""
+    with suite.a_stack(say, observed=True, told=TOLD) as stack:
+        yield stack
+
+
 @asynccontextmanager
 async def a_stage(
     folder: StackFolder, addresses: Mapping[str, Any], pace: float, seed: int = 6
@@ -189,7 +197,8 @@ async def a_stage(
     assert auditor is not None, "nobody audits"
     headers = {"authorization": f"Bearer {addresses['token']}"}
     async with (
-        a_scene(folder, addresses, seed, is_brief=True, replicas=1) as scene,
+        the_fleet(folder, addresses, THIS) as fleet,
+        a_scene_of(fleet, folder, addresses, seed, is_brief=True, shops=[addresses["services"]["orders"]["url"]]) as scene,
         httpx.AsyncClient(headers=headers, trust_env=False, timeout=30) as client,
     ):
         wanted = await prepare(scene)
@@ -221,7 +230,7 @@ def main(
         provocations(wanted)
     except LookupError as error:
         raise typer.BadParameter(str(error)) from None
-    with explaining_trouble(), ended_like_interrupted(), suite.a_stack(say, observed=True) as (folder, addresses):
+    with explaining_trouble(), ended_like_interrupted(), an_observed_stack(say) as (folder, addresses):
         outcomes = uvloop.run(provoke(folder, addresses, wanted, pace, say))
     missing = [] if wanted else unprovoked()
     ok = bool(outcomes) and not missing and all(outcome.ok for outcome in outcomes)

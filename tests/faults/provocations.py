@@ -18,6 +18,7 @@ from shared.events.products import ProductDeleted
 from shared.inbox import key_of
 from shared.money import Money
 from shared.retention import slot_of
+from tests.faults.fleet import HASTE
 from tests.faults.purchases import CANCELLED, EXTERNAL, HELD, OWN_FLEET, Kind
 from tests.faults.scene import Scene
 from tests.faults.watching import Watch
@@ -28,6 +29,9 @@ NOT_PAID = Kind("redirect, nobody pays", channel="redirect", token="tok_manual")
 NOT_OFFERED = Kind("a channel that nobody offers", CANCELLED, channel="klarna", token=None)
 EMPTY_SHELF = Kind("shelf is empty", CANCELLED, channel="invoice", token=None, goods="none")
 CARRIED = Kind("invoice, DHL", channel="invoice", token=None, postcode="10119")
+
+TOLD = {**HASTE, "ORDERBUS_ORDERS_RETURN_WINDOW": "86400"}
+"""What the services of a stage are told; an order that is delivered stays so."""
 
 MANY_MESSAGES = 1_100
 PAUSE, BETWEEN_PAUSES = 0.6, 2.4
@@ -58,9 +62,6 @@ class Wanted:
 
 async def prepare(scene: Scene) -> Wanted:
     """Nothing is broken yet: bring these orders where they are needed."""
-    (orders,) = scene.fleet.of("orders")
-    await scene.fleet.restart(orders, ORDERBUS_ORDERS_RETURN_WINDOW="86400")  # one that is delivered stays so
-    await scene.fleet.ready([orders])
     unsold = f"F-{scene.catalogue.run}-UNSOLD"
     await scene.shoppers.sell(scene.fleet.of("inventory")[0].url, {unsold: 10})
     bought = [scene.catalogue.purchase(TOO_MANY, 1001), scene.catalogue.purchase(CARRIED), scene.catalogue.purchase(NOT_PAID)]

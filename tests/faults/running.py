@@ -35,12 +35,10 @@ Say = Callable[[str], None]
 
 
 @asynccontextmanager
-async def a_scene(
-    folder: StackFolder, addresses: Mapping[str, Any], seed: int, *, is_brief: bool, replicas: int = REPLICAS
-) -> AsyncIterator[Scene]:
+async def a_scene(folder: StackFolder, addresses: Mapping[str, Any], seed: int, *, is_brief: bool) -> AsyncIterator[Scene]:
     """The stack of the folder, which is up, with several replicas, shoppers and a witness."""
     async with (
-        a_fleet(folder, addresses, replicas) as fleet,
+        a_fleet(folder, addresses, REPLICAS) as fleet,
         a_scene_of(fleet, folder, addresses, seed, is_brief=is_brief, shops=[each.url for each in fleet.of("orders")]) as scene,
     ):
         yield scene

@@ -1,11 +1,13 @@
 """The whole suite: a stack of its own in a private folder, and the faults on it."""
 
+import os
 import random
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import uvloop
 
@@ -29,9 +31,11 @@ def faults(only: Sequence[str] = ()) -> list[Fault]:
 
 
 @contextmanager
-def a_stack(say: Say, *, observed: bool = False) -> Iterator[tuple[StackFolder, dict[str, Any]]]:
-    """A stack that may be tormented; `observed`: with Prometheus beside it."""
-    with a_private_folder("faults") as folder:
+def a_stack(
+    say: Say, *, observed: bool = False, told: Mapping[str, str] | None = None
+) -> Iterator[tuple[StackFolder, dict[str, Any]]]:
+    """A stack that may be tormented; `observed`: with Prometheus beside it; `told`: what its services are told beside."""
+    with a_private_folder("faults") as folder, patch.dict(os.environ, told or {}):
         yield folder, stack.up(say, folder, observed=observed)
 
 

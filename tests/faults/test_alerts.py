@@ -10,8 +10,7 @@ import pytest
 from deploy.stack import packages
 from deploy.stack.stack import status
 from deploy.stack.state import StackError, StackFolder
-from tests.faults import suite
-from tests.faults.alerts import Run, a_stage, provocations, unprovoked
+from tests.faults.alerts import Run, a_stage, an_observed_stack, provocations, unprovoked
 from tests.faults.hastening import hastened
 from tests.faults.provocations import letter_left_lying
 
@@ -22,7 +21,7 @@ QUICK = ("DeadLetters", "OrdersHeldLong", "CallsOverdue", "TimersOverdue", "Serv
 @pytest.fixture(scope="module")
 def observed() -> Iterator[tuple[StackFolder, dict[str, Any]]]:
     try:
-        with suite.a_stack(lambda _: None, observed=True) as stack:
+        with an_observed_stack(lambda _: None) as stack:
             yield stack
     except StackError as missing:
         if packages.can_install():
