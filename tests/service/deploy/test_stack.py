@@ -207,9 +207,10 @@ def test_a_start_that_was_interrupted_stops_what_it_had_begun(tmp_path: Path, fo
     assert processes.roles(other) == set()
 
 
-def test_erased_data_is_gone(tmp_path: Path, folder: StackFolder) -> None:
-    assert folder
+def test_erased_data_is_gone(tmp_path: Path, running: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERBUS_RABBITMQ_URL", running.rabbitmq.url)  # a start of seconds, for a folder that is there without it
     other = open_folder(tmp_path / "other")
+    other.write("rabbitmq/data/node", {})
     start_servers(other.path)
     home = Path(other.read(postgres.FILE)["home"])
     assert (home / "data" / "PG_VERSION").exists()
