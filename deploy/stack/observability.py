@@ -201,9 +201,4 @@ def _await_answer(folder: StackFolder, role: str, port: int, health: str) -> Non
 
 
 def _answers(port: int, health: str) -> bool:
-    import httpx
-
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}{health}", timeout=5, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+    return ports.status(port, health, timeout=5) == 200

@@ -1,5 +1,6 @@
 """Chooses free ports and remembers them, so that a restarted server is found where it was."""
 
+import http.client
 import random
 import socket
 from collections.abc import Collection, Mapping, Sequence
@@ -33,6 +34,19 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def status(port: int, path: str, timeout: float) -> int | None:
+    """What is answered to a GET there; None when nothing is. A client for the whole web would read its certificates first,
+    each time for longer than all the rest takes."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
 
 
 def choose(

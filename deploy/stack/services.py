@@ -139,12 +139,7 @@ def _answers(process: Process, port: int) -> bool:
 
 
 def _readiness(port: int) -> int | None:
-    import httpx
-
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=2, trust_env=False).status_code
-    except httpx.TransportError:
-        return None
+    return ports.status(port, "/health/ready", timeout=2)
 
 
 def _await_readiness(
