@@ -19,6 +19,7 @@ from deploy.stack import ports, processes
 from deploy.stack.processes import Process
 from deploy.stack.state import CHECKOUT, StackFolder
 from tests.faults.proxy import Link
+from tests.plain_http import PLAIN
 
 SERVICES = ("orders", "inventory", "payments", "logistics")
 SERVERS = ("postgres", "rabbitmq", "redis", "sandbox")
@@ -132,7 +133,7 @@ class Fleet:
         """Returns when all say of themselves that they can work."""
         missing = list(self.replicas if replicas is None else replicas)
         deadline = time.monotonic() + patience
-        async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
+        async with httpx.AsyncClient(verify=PLAIN, trust_env=False, timeout=3) as client:
             while missing := [each for each in missing if not await _is_ready(client, each)]:
                 if time.monotonic() > deadline:
                     ends = [f"{each.name}:\n{processes.last_lines(self._folder, each.name, 8)}" for each in missing]

@@ -21,6 +21,7 @@ from deploy.stack.state import open_folder
 from shared.origin import EXCHANGE
 from tests.journeys.collector import Collector, a_collector
 from tests.journeys.shop import Shop
+from tests.plain_http import PLAIN
 from tests.service.house import Bus
 
 
@@ -82,7 +83,7 @@ async def a_shop(addresses: dict[str, Any]) -> AsyncIterator[Shop]:
     limits = httpx.Limits(max_connections=20)
     headers = {"authorization": f"Bearer {addresses['token']}"}
     async with (
-        httpx.AsyncClient(headers=headers, trust_env=False, timeout=30, limits=limits) as client,
+        httpx.AsyncClient(headers=headers, verify=PLAIN, trust_env=False, timeout=30, limits=limits) as client,
         await aio_pika.connect(addresses["rabbitmq"]["url"]) as connection,
     ):
         channel = await connection.channel()

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from deploy.cli import systems
 from tests.builders import a_paid_order
 from tests.journeys.shop import Shop
+from tests.plain_http import PLAIN
 
 SOURCE = "/shops/jd-7"
 
@@ -43,7 +44,9 @@ def token(administrator: Administrator) -> Iterator[str]:
 
 async def ask(method: str, url: str, token: str, **more: Any) -> int:
     """The status that whoever has the token gets; once its key is read, which takes seconds."""
-    async with httpx.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {token}"}, timeout=30) as client:
+    async with httpx.AsyncClient(
+        verify=PLAIN, trust_env=False, headers={"authorization": f"Bearer {token}"}, timeout=30
+    ) as client:
         async with asyncio.timeout(10):
             while (answer := await client.request(method, url, **more)).status_code == 401:
                 await asyncio.sleep(0.02)
@@ -94,7 +97,7 @@ async def test_a_shop_cannot_over_http(deed: Deed, shop: Shop, token: str, sku: 
 
 
 async def until_it_opens_nothing(shop: Shop, token: str) -> None:
-    async with httpx.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {token}"}) as client:
+    async with httpx.AsyncClient(verify=PLAIN, trust_env=False, headers={"authorization": f"Bearer {token}"}) as client:
         for service in SERVICES:
             while (await client.get(f"{shop.url(service)}/api/dead-letters")).status_code != 401:
                 await asyncio.sleep(0.02)

@@ -28,6 +28,7 @@ from shared.money import Money
 from tests.builders import a_paid_order
 from tests.journeys.conftest import a_shop
 from tests.journeys.shop import Shop
+from tests.plain_http import PLAIN
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -62,7 +63,8 @@ class Watched:
 
     async def ask(self, query: str) -> list[dict[str, Any]]:
         """The series that Prometheus answers with, and a number for each."""
-        async with httpx.AsyncClient(base_url=self.addresses["prometheus"]["url"], trust_env=False, timeout=30) as client:
+        url = self.addresses["prometheus"]["url"]
+        async with httpx.AsyncClient(base_url=url, verify=PLAIN, trust_env=False, timeout=30) as client:
             answer = (await client.get("/api/v1/query", params={"query": query})).json()
         assert answer["status"] == "success", f"{query}: {answer.get('error')}"
         return [series for series in answer["data"]["result"] if series["value"][1] != "NaN"]
@@ -169,7 +171,7 @@ async def test_every_rule_is_about_something_that_is_there(watched: Watched, exp
 
 async def test_prometheus_reaches_all_that_it_scrapes_and_every_rule_can_be_evaluated(watched: Watched) -> None:
     async def is_well() -> list[str]:
-        async with httpx.AsyncClient(base_url=watched.addresses["prometheus"]["url"], trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=watched.addresses["prometheus"]["url"], verify=PLAIN, trust_env=False) as client:
             targets = (await client.get("/api/v1/targets")).json()["data"]["activeTargets"]
             groups = (await client.get("/api/v1/rules")).json()["data"]["groups"]
         assert {target["labels"]["job"] for target in targets} >= {"orderbus", "rabbitmq", "postgres", "redis", "audit"}
@@ -224,7 +226,7 @@ async def test_what_a_runbook_has_one_type_to_see_runs(watched: Watched, page: s
 @pytest.mark.parametrize("service", SERVICES)
 async def test_prometheus_finds_nothing_to_say_about_how_metrics_are_named(watched: Watched, service: str) -> None:
     url = watched.addresses["services"][service]["url"]
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=PLAIN, trust_env=False) as client:
         said = (await client.get(f"{url}/metrics")).content
     answer = await asyncio.to_thread(
         subprocess.run, ["promtool", "check", "metrics"], input=said, capture_output=True, check=False

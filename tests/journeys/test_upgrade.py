@@ -22,6 +22,7 @@ from tests.faults.proxy import Link
 from tests.faults.running import Run, a_scene_of
 from tests.faults.scene import Fault, Scene
 from tests.journeys.conftest import an_installation
+from tests.plain_http import PLAIN
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -157,7 +158,7 @@ async def all_have_work(replicas: Iterable[Replica], patience: float = 60) -> No
 
 async def handled(replica: Replica) -> float:
     """How many events a process has handled."""
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with httpx.AsyncClient(verify=PLAIN, trust_env=False, timeout=10) as client:
         lines = (await client.get(f"{replica.url}/metrics")).text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith(HANDLED))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.stack.servers import Servers
-from tests.service.house import Bus, Client, House, a_house
+from tests.service.house import Bus, Client, House, a_client, a_house
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def sandbox(house: House) -> Client:
 @pytest.fixture
 async def orders(house: House) -> AsyncIterator[Client]:
     """The running service, with a token of all scopes."""
-    async with Client(base_url=house.service.base_url, headers=house.service.headers, trust_env=False, timeout=30) as client:
+    async with a_client(str(house.service.base_url), house.service.headers) as client:
         yield client
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from shared import codec
 from shared.events import Envelope, Event
 from shared.origin import EXCHANGE
 from shared.service import Service
+from tests.plain_http import PLAIN
 
 Client = httpx.AsyncClient
 E = TypeVar("E", bound=Event)
@@ -135,13 +136,16 @@ async def a_house(name: str, servers: Servers, folder: Path) -> AsyncIterator[Ho
         channel = await connection.channel()
         bus = Bus(channel, await channel.get_exchange(EXCHANGE))
         await bus.listen()
-        client = await stack.enter_async_context(_client(ports[name], {"authorization": f"Bearer {token}"}))
-        partners = await stack.enter_async_context(_client(ports[SANDBOX], {}))
+        client = await stack.enter_async_context(
+            a_client(f"http://127.0.0.1:{ports[name]}", {"authorization": f"Bearer {token}"})
+        )
+        partners = await stack.enter_async_context(a_client(f"http://127.0.0.1:{ports[SANDBOX]}", {}))
         yield House(client, partners, bus, servers.postgres.superuser_url, servers.rabbitmq.url)
 
 
-def _client(port: int, headers: dict[str, str]) -> Client:
-    return Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=30)
+def a_client(base_url: str, headers: Mapping[str, str]) -> Client:
+    """Who asks a service, or the sandbox."""
+    return Client(base_url=base_url, headers=headers, verify=PLAIN, trust_env=False, timeout=30)
 
 
 async def _installation(servers: Servers, name: str, service: Service, secrets: Credentials) -> Servers:
