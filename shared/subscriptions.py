@@ -40,11 +40,12 @@ class Subscriptions(dict[str, Subscription]):
 
         return subscribe
 
-    def only_noted(self, *event_classes: type[Event]) -> None:
-        """Heard for the timeline's sake; nothing follows from them here."""
-        for event_class in event_classes:
-            self(event_class)(noted)
+    def any_of(self, *event_classes: type[Event], ours: bool | None = None) -> Callable[[Handle[Any]], Handle[Any]]:
+        """The same for several types: what is said at once goes to their handler at once, in one transaction."""
 
+        def subscribe(handle: Handle[Any]) -> Handle[Any]:
+            for event_class in event_classes:
+                self(event_class, ours=ours)(handle)
+            return handle
 
-async def noted(events: list[Event], tx: Tx) -> None:
-    """The journal keeps what a service hears; there is nothing else to do."""
+        return subscribe

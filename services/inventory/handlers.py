@@ -4,7 +4,6 @@ Locks are always taken in the same sequence, so that replicas wait for each othe
 their id, then shelves by SKU and location.
 """
 
-from collections.abc import Sequence
 from functools import partial
 
 from services.inventory import metrics, reservation, store
@@ -18,37 +17,17 @@ from shared.subscriptions import Subscriptions
 on = Subscriptions()
 
 
-@on(OrderPlaced, ours=True)
-async def reserve_stock(orders: list[OrderPlaced], tx: Tx) -> None:
-    """Set stock aside for each order, whole orders only, oldest first."""
-    await _learn(tx, orders)
-
-
-@on(OrderPaid, ours=True)
-async def commit_stock(payments: list[OrderPaid], tx: Tx) -> None:
-    """Take the pieces off the books; where they are not set aside any more, or not yet, take them from the shelf."""
-    await _learn(tx, payments)
-
-
-@on(OrderCancelled, ours=True)
-async def release_stock(cancellations: list[OrderCancelled], tx: Tx) -> None:
-    """What an order held can be sold again, but for what may be in a parcel; one that is placed later gets nothing."""
-    await _learn(tx, cancellations)
-
-
-@on(ShipmentCancelled, ours=True)
-async def restock_unshipped(parcels: list[ShipmentCancelled], tx: Tx) -> None:
-    """There will be no parcel: the pieces of the cancelled order that were taken off the books are here."""
-    await _learn(tx, parcels)
-
-
-@on(OrderReleased, ours=True)
-async def try_again(releases: list[OrderReleased], tx: Tx) -> None:
-    """Where stock was what stopped the order, look once more whether it is there."""
-    await _learn(tx, releases)
-
-
-async def _learn(tx: Tx, facts: Sequence[Fact]) -> None:
+@on.any_of(
+    OrderPlaced,  # its pieces are set aside, all of them or none
+    OrderPaid,  # they leave the books; what is not set aside any more, or not yet, is taken from the shelf
+    OrderCancelled,  # what it held can be sold again, but for what may be in a parcel; placed later, it gets nothing
+    ShipmentCancelled,  # there will be no parcel: what a cancelled order took off the books is here
+    OrderReleased,  # where stock was what stopped it, there may be some now
+    ours=True,
+)
+async def learn_facts(facts: list[Fact], tx: Tx) -> None:
+    """Add what others say to their orders, oldest first, and do what it calls for: set stock aside, take it off the books,
+    or give it back."""
     oldest_first = sorted(facts, key=lambda fact: (fact.envelope.time, fact.order_id))
     order_ids = sorted({fact.order_id for fact in facts})
     await store.await_orders(tx, order_ids)

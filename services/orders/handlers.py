@@ -1,6 +1,5 @@
 """Events in: what happens on X?"""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from services.orders import admission, lifecycle, placing, progress, store
@@ -68,17 +67,11 @@ async def admit_paid(paid: list[OrderPaid], tx: Tx) -> None:
     )
 
 
-async def learn_facts(facts: Sequence[Event], tx: Tx) -> None:
-    """Add what others say to their orders, and announce what follows."""
-    before = await store.lock(tx, {fact.subject for fact in facts})
-    after = dict(before)
-    for fact in facts:
-        after[fact.subject] = learn(after[fact.subject], fact)
-    await store.save(tx, after.values(), timedelta(seconds=settings().orders_return_window))
-    progress.announce(tx, [(before[id], order) for id, order in after.items()])
+NOTED = (StockDeducted, StockReleased, ShipmentCancelled)
+"""Heard for the timeline's sake: nothing follows from them here."""
 
 
-for fact in (
+@on.any_of(
     StockReserved,
     StockRejected,
     PaymentActionRequired,
@@ -92,13 +85,24 @@ for fact in (
     ShipmentInTransit,
     ShipmentDelivered,
     TrackingPushed,
-):
-    on(fact, ours=True)(learn_facts)
+    *NOTED,
+    ours=True,
+)
+async def learn_facts(facts: list[Event], tx: Tx) -> None:
+    """Add what others say to their orders, and announce what follows."""
+    telling = [fact for fact in facts if not isinstance(fact, NOTED)]
+    if not telling:
+        return
+    before = await store.lock(tx, {fact.subject for fact in telling})
+    after = dict(before)
+    for fact in telling:
+        after[fact.subject] = learn(after[fact.subject], fact)
+    await store.save(tx, after.values(), timedelta(seconds=settings().orders_return_window))
+    progress.announce(tx, [(before[id], order) for id, order in after.items()])
+
 
 # a shop that took the money itself says so when it has given it back
-on(PaymentRefunded)(learn_facts)
-
-on.only_noted(StockDeducted, StockReleased, ShipmentCancelled)
+on.any_of(PaymentRefunded)(learn_facts)
 
 
 @on(ProductCreated, ours=True)

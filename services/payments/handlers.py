@@ -1,9 +1,12 @@
 """What happens in payments on each event."""
 
+from functools import singledispatch
+
 from services.payments import refunds, risk, settling
-from services.payments.facts import Cancelled, Expired, Placed, Released, Reserved
+from services.payments.facts import Cancelled, Expired, Fact, Placed, Released, Reserved
 from services.payments.settings import settings
 from shared.database import Tx
+from shared.events import Event
 from shared.events.orders import OrderCancelled, OrderPlaced, OrderReleased, RefundRequested
 from shared.events.payments import PaymentRefunded
 from shared.events.stock import StockReleased, StockReserved
@@ -12,35 +15,50 @@ from shared.subscriptions import Subscriptions
 on = Subscriptions()
 
 
-@on(OrderPlaced, ours=True)
-async def learn_terms(orders: list[OrderPlaced], tx: Tx) -> None:
+@on.any_of(OrderPlaced, StockReserved, StockReleased, OrderCancelled, OrderReleased, ours=True)
+async def learn_facts(events: list[Event], tx: Tx) -> None:
+    """Add what others say to their orders' payments, and charge, call off or go on as it calls for."""
+    told = [(event.subject, _told(event)) for event in events]
+    await settling.learn(tx, [(order_id, fact) for order_id, fact in told if fact])
+
+
+@singledispatch
+def _told(event: Event) -> Fact | None:
+    raise TypeError(f"payments learns nothing from {event.type}")
+
+
+@_told.register
+def _(order: OrderPlaced) -> Fact:
     """What is to be paid is known; money that the shop took is entered at once."""
-    limits = risk.Limits(settings().review_above)
-    await settling.learn(tx, [(order.order_id, _terms(order, risk.screen(order.total, limits))) for order in orders])
+    concerns = risk.screen(order.total, risk.Limits(settings().review_above))
+    if order.collected_by is None:
+        return Placed(order.total, order.payment.channel, order.payment.token, concerns=concerns)
+    receipt = order.receipt.reference if order.receipt else order.order_id
+    return Placed(order.total, order.payment.channel, collected_by=order.collected_by, receipt=receipt)
 
 
-@on(StockReserved, ours=True)
-async def charge_reserved(reserved: list[StockReserved], tx: Tx) -> None:
+@_told.register
+def _(_: StockReserved) -> Fact:
     """Nobody is charged for what is not there."""
-    await settling.learn(tx, [(event.order_id, Reserved()) for event in reserved])
+    return Reserved()
 
 
-@on(StockReleased, ours=True)
-async def call_off_expired(released: list[StockReleased], tx: Tx) -> None:
+@_told.register
+def _(released: StockReleased) -> Fact | None:
     """What was not paid in time is not charged any more; stock freed by a cancellation comes with order.cancelled."""
-    await settling.learn(tx, [(event.order_id, Expired()) for event in released if event.reason == "expired"])
+    return Expired() if released.reason == "expired" else None
 
 
-@on(OrderCancelled, ours=True)
-async def call_off_cancelled(cancelled: list[OrderCancelled], tx: Tx) -> None:
+@_told.register
+def _(cancelled: OrderCancelled) -> Fact:
     """A charge not yet made is called off; money already taken goes back when orders asks for it."""
-    await settling.learn(tx, [(event.order_id, Cancelled(event.reason)) for event in cancelled])
+    return Cancelled(cancelled.reason)
 
 
-@on(OrderReleased, ours=True)
-async def go_on_after_review(released: list[OrderReleased], tx: Tx) -> None:
+@_told.register
+def _(released: OrderReleased) -> Fact:
     """A person has looked: what was held goes on."""
-    await settling.learn(tx, [(event.order_id, Released(event.envelope.time, event.answers)) for event in released])
+    return Released(released.envelope.time, released.answers)
 
 
 @on(RefundRequested, ours=True)
@@ -72,10 +90,3 @@ async def hear_of_shops_refund(refunded: list[PaymentRefunded], tx: Tx) -> None:
             for event in refunded
         ],
     )
-
-
-def _terms(order: OrderPlaced, concerns: tuple[str, ...]) -> Placed:
-    if order.collected_by is None:
-        return Placed(order.total, order.payment.channel, order.payment.token, concerns=concerns)
-    receipt = order.receipt.reference if order.receipt else order.order_id
-    return Placed(order.total, order.payment.channel, collected_by=order.collected_by, receipt=receipt)

@@ -1,4 +1,4 @@
-"""The bus and the four services around it, in memory: a queue for each service and event type, an inbox, transactions
+"""The bus and the four services around it, in memory: a queue for each service and handler, an inbox, transactions
 that happen wholly or not at all, dead letters that are tried again at known times, and a clock for each service."""
 
 from collections.abc import Callable, Coroutine
@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from services.inventory.handlers import on as inventory_hears
 from services.logistics.handlers import on as logistics_hears
+from services.orders.handlers import NOTED
 from services.orders.handlers import on as orders_hears
 from services.payments.handlers import on as payments_hears
 from shared.events import EVENTS, OURS, Envelope, Event, received
-from shared.subscriptions import noted
 from tests.simulation.chance import Chance
 from tests.simulation.memory.inventory import InventoryTables
 from tests.simulation.memory.logistics import LogisticsTables
@@ -32,13 +32,14 @@ _ENVELOPE = vars(Event)["_envelope"]
 """Its slot: pydantic looks at length for an attribute that is not there."""
 
 Queue = tuple[str, str]
-"""Of a service, for an event type."""
+"""Of a service, for a handler: what it is told of several types goes to it together."""
 
 HEARS = {"orders": orders_hears, "inventory": inventory_hears, "payments": payments_hears, "logistics": logistics_hears}
 """What each service listens to."""
 
 LISTENERS = {
-    type: [(service, on[type]) for service, on in HEARS.items() if type in on and on[type].handle is not noted] for type in EVENTS
+    type: [(service, on[type]) for service, on in HEARS.items() if type in on and not (service == "orders" and event in NOTED)]
+    for type, event in EVENTS.items()
 }
 """Who does something on an event type."""
 
@@ -141,7 +142,11 @@ class Bus:
         for event in events:
             for service, subscription in LISTENERS[event.type]:
                 if subscription.wants(event.envelope):
-                    self.queues.setdefault((service, event.type), []).append(event)
+                    self.queues.setdefault((service, subscription.handle.__name__), []).append(event)
+
+    def waiting_for(self, service: str) -> list[Event]:
+        """What the service has not heard yet."""
+        return [event for (listener, _), waiting in self.queues.items() if listener == service for event in waiting]
 
     def sweep(self) -> None:
         """Publish what a process left behind when it died."""

@@ -246,7 +246,8 @@ class History:
 
     def _look_for_vain_releases(self) -> None:
         """What a person let go on goes on, once payments has heard of it."""
-        unheard = self.bus.unpublished or self.bus.letters or ("payments", "order.released") in self.bus.queues
+        bus = self.bus
+        unheard = bus.unpublished or bus.letters or any(event.type == "order.released" for event in bus.waiting_for("payments"))
         for payment in self.bus.payments.payments.values() if not unheard else ():
             if payment.state is ChargeState.HELD and self._is_approved(payment.order_id):
                 self.broken.add(f"{payment.order_id}: a person has released it, and its money is held all the same")
