@@ -120,7 +120,7 @@ async def create_product(request: CreateProduct, response: Response, tx: Tx) -> 
     await store.stand_shelf(tx, product.sku, request.location)
     if request.stock:
         first = Movement(product.sku, request.location, Kind.ADJUSTED, request.stock, reason="first pieces")
-        await store.move(tx, [first])
+        await store.save(tx, movements=[first])
     tx.announce([product.created()])
     response.headers["location"] = f"/api/products/{product.id}"
     return await _details(tx, product.id)
@@ -157,7 +157,7 @@ async def adjust_stock(request: AdjustStock, tx: Tx) -> ShelfView:
     await store.stand_shelf(tx, request.sku, request.location)
     shelves = await store.lock_shelves(tx, [request.sku])
     movement = shelf.adjust(shelves, request.sku, request.location, request.quantity, request.reason)
-    await store.move(tx, [movement])
+    await store.save(tx, movements=[movement])
     tx.announce(shelf.adjusted(shelves, movement))
     place = shelves.after([movement])[request.sku].at(request.location)
     return ShelfView(

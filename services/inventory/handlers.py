@@ -29,13 +29,11 @@ async def learn_facts(facts: list[Fact], tx: Tx) -> None:
     """Add what others say to their orders, oldest first, and do what it calls for: set stock aside, take it off the books,
     or give it back."""
     oldest_first = sorted(facts, key=lambda fact: (fact.envelope.time, fact.order_id))
-    order_ids = sorted({fact.order_id for fact in facts})
-    await store.await_orders(tx, order_ids)
-    known = await store.lock_reservations(tx, order_ids)
+    known = await store.lock_reservations(tx, {fact.order_id for fact in facts})
     learned = reservation.learn(known, oldest_first)
     shelves = await store.lock_shelves(tx, reservation.skus_touched(learned))
     settlement = reservation.settle(learned, shelves, expires_at=tx.now + settings().reservation_ttl)
-    await store.save_reservations(tx, [each for each in settlement.reservations if each != known[each.order_id]])
-    await store.move(tx, settlement.movements)
+    changed = [each for each in settlement.reservations if each != known[each.order_id]]
+    await store.save(tx, changed, settlement.movements)
     tx.announce(settlement.events)
     tx.once_committed(partial(metrics.count, settlement.events))

@@ -19,8 +19,7 @@ async def expire_reservations(tx: Tx) -> int:
     due = [each.expire() for each in await store.claim_due(tx, AT_ONCE)]
     shelves = await store.lock_shelves(tx, reservation.skus_touched(due))
     settlement = reservation.settle(due, shelves, expires_at=tx.now)
-    await store.save_reservations(tx, settlement.reservations)
-    await store.move(tx, settlement.movements)
+    await store.save(tx, settlement.reservations, settlement.movements)
     tx.announce(settlement.events)
     tx.once_committed(partial(metrics.count, settlement.events))
     return len(due)

@@ -14,61 +14,76 @@ from shared.database import Row, Tx
 from shared.events.fields import Allocation, OrderedLine
 from shared.money import Money
 
+_RESERVATION = "order_id, state, lines, collected, paid, cancelled, stays, allocations, shortage, expires_at"
 
-async def await_orders(tx: Tx, order_ids: Sequence[str]) -> None:
-    """A row for each order, so that there is one to lock even before anything is known of it. Ids come sorted."""
-    await tx.execute(
-        """
-        INSERT INTO reservation (order_id, created_at, updated_at)
-        SELECT order_id, $2, $2 FROM unnest($1::text[]) order_id
-        ON CONFLICT ON CONSTRAINT reservation_is_one_an_order DO NOTHING
-        """,
-        order_ids,
+
+async def lock_reservations(tx: Tx, order_ids: Collection[str]) -> dict[str, Reservation]:
+    """What is known of these orders, by their id, locked; of which nothing is known yet gets a row, so that there is one to
+    lock."""
+    wanted = sorted(order_ids)
+    rows = await tx.fetch(
+        # first the new ones are made, then the others locked, each in the order of their ids
+        f"""
+        WITH made AS (
+            INSERT INTO reservation (order_id, created_at, updated_at)
+            SELECT order_id, $2, $2 FROM unnest($1::text[]) order_id
+            ON CONFLICT ON CONSTRAINT reservation_is_one_an_order DO NOTHING RETURNING {_RESERVATION}
+        ), known AS (
+            SELECT {_RESERVATION} FROM reservation WHERE order_id = any($1::text[]) ORDER BY order_id FOR UPDATE
+        )
+        SELECT * FROM made UNION ALL SELECT * FROM known
+        """,  # noqa: S608
+        wanted,
         tx.now,
     )
-
-
-async def lock_reservations(tx: Tx, order_ids: Sequence[str]) -> dict[str, Reservation]:
-    """What is known of these orders, by their id."""
-    rows = await tx.fetch(
-        """
-        SELECT order_id, state, lines, collected, paid, cancelled, stays, allocations, shortage, expires_at
-          FROM reservation WHERE order_id = any($1::text[]) ORDER BY order_id FOR UPDATE
-        """,
-        order_ids,
-    )
-    return {row["order_id"]: reservation_of(row) for row in rows}
+    found = {row["order_id"]: reservation_of(row) for row in rows}
+    if len(found) < len(wanted):  # another transaction has made it meanwhile: this statement could not see it yet
+        found |= await lock_reservations(tx, set(wanted) - found.keys())
+    return found
 
 
 async def claim_due(tx: Tx, limit: int) -> list[Reservation]:
     """Unpaid reservations whose time is over, the longest overdue first; those that somebody works on are left alone."""
     rows = await tx.fetch(
         # no ORDER BY order_id as elsewhere: who skips what is locked never waits, and so cannot deadlock here
-        """
-        SELECT order_id, state, lines, collected, paid, cancelled, stays, allocations, shortage, expires_at
-          FROM reservation WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
-        """,
+        f"""
+        SELECT {_RESERVATION} FROM reservation WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        """,  # noqa: S608
         tx.now,
         limit,
     )
     return [reservation_of(row) for row in rows]
 
 
-async def save_reservations(tx: Tx, reservations: Sequence[Reservation]) -> None:
-    """Keep what is now known of these orders; they are locked."""
-    if not reservations:
+async def save(tx: Tx, reservations: Sequence[Reservation] = (), movements: Sequence[Movement] = ()) -> None:
+    """Keep what is now known of these orders, write the ledger, and change the shelves, all by one statement; the orders
+    and the shelves are locked."""
+    if not reservations and not movements:
         return
     await tx.execute(
         """
-        UPDATE reservation
-           SET state = saved.state, lines = saved.lines::jsonb, collected = saved.collected, paid = saved.paid,
-               cancelled = saved.cancelled, stays = saved.stays, allocations = saved.allocations::jsonb,
-               shortage = saved.shortage::jsonb, expires_at = saved.expires_at, updated_at = $11
-          FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::boolean[], $6::boolean[], $7::boolean[],
-                      $8::text[], $9::text[], $10::timestamptz[])
-               saved (order_id, state, lines, collected, paid, cancelled, stays, allocations, shortage, expires_at)
-         WHERE reservation.order_id = saved.order_id
+        WITH saved AS (
+            UPDATE reservation
+               SET state = new.state, lines = new.lines::jsonb, collected = new.collected, paid = new.paid,
+                   cancelled = new.cancelled, stays = new.stays, allocations = new.allocations::jsonb,
+                   shortage = new.shortage::jsonb, expires_at = new.expires_at, updated_at = $1
+              FROM unnest($2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::boolean[], $8::boolean[],
+                          $9::text[], $10::text[], $11::timestamptz[])
+                   new (order_id, state, lines, collected, paid, cancelled, stays, allocations, shortage, expires_at)
+             WHERE reservation.order_id = new.order_id
+        ), moved AS (
+            INSERT INTO movement (at, sku, location, order_id, kind, on_hand_change, reserved_change, reason)
+            SELECT $1, * FROM unnest($12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[], $17::bigint[],
+                                     $18::text[])
+            RETURNING sku, location, on_hand_change, reserved_change
+        ), net AS (
+            SELECT sku, location, sum(on_hand_change) AS on_hand, sum(reserved_change) AS reserved
+              FROM moved GROUP BY sku, location
+        )
+        UPDATE shelf SET on_hand = shelf.on_hand + net.on_hand, reserved = shelf.reserved + net.reserved
+          FROM net WHERE shelf.sku = net.sku AND shelf.location = net.location
         """,
+        tx.now,
         [each.order_id for each in reservations],
         [each.state for each in reservations],
         [_json(each.lines) for each in reservations],
@@ -79,7 +94,13 @@ async def save_reservations(tx: Tx, reservations: Sequence[Reservation]) -> None
         [_json(each.allocations) for each in reservations],
         [_shortage_json(each.shortage) for each in reservations],
         [each.expires_at for each in reservations],
-        tx.now,
+        [each.sku for each in movements],
+        [each.location for each in movements],
+        [each.order_id for each in movements],
+        [each.kind for each in movements],
+        [each.on_hand_change for each in movements],
+        [each.reserved_change for each in movements],
+        [each.reason for each in movements],
     )
 
 
@@ -96,34 +117,6 @@ async def lock_shelves(tx: Tx, skus: Collection[str]) -> Shelves:
         sorted(skus),
     )
     return Shelves.of((row["sku"], row["threshold"], Shelf(row["location"], row["on_hand"], row["reserved"])) for row in rows)
-
-
-async def move(tx: Tx, movements: Sequence[Movement]) -> None:
-    """Write the ledger and change the shelves by the same statement; the shelves are locked."""
-    if not movements:
-        return
-    await tx.execute(
-        """
-        WITH moved AS (
-            INSERT INTO movement (at, sku, location, order_id, kind, on_hand_change, reserved_change, reason)
-            SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::text[])
-            RETURNING sku, location, on_hand_change, reserved_change
-        ), net AS (
-            SELECT sku, location, sum(on_hand_change) AS on_hand, sum(reserved_change) AS reserved
-              FROM moved GROUP BY sku, location
-        )
-        UPDATE shelf SET on_hand = shelf.on_hand + net.on_hand, reserved = shelf.reserved + net.reserved
-          FROM net WHERE shelf.sku = net.sku AND shelf.location = net.location
-        """,
-        tx.now,
-        [each.sku for each in movements],
-        [each.location for each in movements],
-        [each.order_id for each in movements],
-        [each.kind for each in movements],
-        [each.on_hand_change for each in movements],
-        [each.reserved_change for each in movements],
-        [each.reason for each in movements],
-    )
 
 
 async def stand_shelf(tx: Tx, sku: str, location: str) -> None:

@@ -194,7 +194,7 @@ class People:
         async def adjust(tx: MemoryTx) -> None:
             shelves = await inventory_store.lock_shelves(tx, [sku])
             movement = shelf.adjust(shelves, sku, "main", quantity, "counted")
-            await inventory_store.move(tx, [movement])
+            await inventory_store.save(tx, movements=[movement])
             tx.announce(shelf.adjusted(shelves, movement))
 
         try:

@@ -27,15 +27,9 @@ def _of(tx: Tx) -> InventoryTables:
     return tables
 
 
-async def await_orders(tx: Tx, order_ids: Sequence[str]) -> None:
+async def lock_reservations(tx: Tx, order_ids: Collection[str]) -> dict[str, Reservation]:
     known = _of(tx).reservations
-    for order_id in order_ids:
-        if order_id not in known:
-            known[order_id] = Reservation(order_id)
-
-
-async def lock_reservations(tx: Tx, order_ids: Sequence[str]) -> dict[str, Reservation]:
-    return {order_id: _of(tx).reservations[order_id] for order_id in order_ids}
+    return {order_id: known.setdefault(order_id, Reservation(order_id)) for order_id in sorted(order_ids)}
 
 
 async def claim_due(tx: Tx, limit: int) -> list[Reservation]:
@@ -43,19 +37,16 @@ async def claim_due(tx: Tx, limit: int) -> list[Reservation]:
     return [each for at, _, each in sorted(due, key=lambda one: one[:2]) if at <= tx.now][:limit]
 
 
-async def save_reservations(tx: Tx, reservations: Sequence[Reservation]) -> None:
-    for each in reservations:
-        _check(each)
-        _of(tx).reservations[each.order_id] = _as_stored(each)
-
-
 async def lock_shelves(tx: Tx, skus: Collection[str]) -> Shelves:
     known = _of(tx).shelves
     return Shelves.of((sku, 0, known[sku, location]) for sku, location in sorted(known) if sku in skus)
 
 
-async def move(tx: Tx, movements: Sequence[Movement]) -> None:
+async def save(tx: Tx, reservations: Sequence[Reservation] = (), movements: Sequence[Movement] = ()) -> None:
     tables = _of(tx)
+    for each in reservations:
+        _check(each)
+        tables.reservations[each.order_id] = _as_stored(each)
     moved: dict[tuple[str, str], None] = {}
     for movement in movements:
         require(movement.on_hand_change != 0 or movement.reserved_change != 0, "movement_moves_something", movement)
