@@ -162,9 +162,11 @@ async def a_watch(folder: StackFolder, addresses: Mapping[str, Any], pace: float
 
 
 async def _tell(pager: Pager, folder: StackFolder, addresses: Mapping[str, Any], pace: float) -> None:
-    """Give each receiver of the shipped configuration our webhook; returns when Alertmanager has read it."""
+    """Give each receiver of the shipped configuration our webhook; returns when Alertmanager has read it. Each alert is to be
+    heard by itself, also one that another makes superfluous."""
     path = folder.room("alertmanager") / observability.TOLD.name
     told = yaml.safe_load(hastened(path.read_text(), pace))
+    del told["inhibit_rules"]
     for receiver in told["receivers"]:
         receiver["webhook_configs"] = [{"url": pager.url, "send_resolved": True}]
     write_private(path, yaml.safe_dump(told))

@@ -1,14 +1,16 @@
 """The shipped Prometheus configuration and rules, judged by Prometheus's own tool: each alert fires, and stays quiet."""
 
+import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from deploy.stack import observability, packages
-from deploy.stack.state import CHECKOUT, StackError
+from deploy.stack import observability, packages, ports, processes, waiting
+from deploy.stack.state import CHECKOUT, StackError, open_folder
 
 CASES = sorted((CHECKOUT / "tests" / "alerts").glob("*.yml"))
 RULES = sorted((observability.SHIPPED / "rules").glob("*.yml"))
@@ -63,3 +65,47 @@ def test_each_alert_says_how_urgent_it_is_and_what_to_do(alert: str) -> None:
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["description"].endswith(".")
     assert (CHECKOUT / rule["annotations"]["runbook_url"]).is_file()
+
+
+@pytest.fixture(scope="module")
+def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one with the shipped configuration."""
+    folder = open_folder(tmp_path_factory.mktemp("alertmanager"))
+    url = f"http://127.0.0.1:{ports.settle(folder, ['alertmanager'], [])['alertmanager']}"
+    command = [
+        "prometheus-alertmanager",
+        f"--config.file={observability.TOLD}",
+        f"--storage.path={folder.path / 'data'}",
+        f"--web.listen-address={url.removeprefix('http://')}",
+        "--cluster.listen-address=",
+    ]
+    processes.spawn(folder, "alertmanager", command, environment=processes.plain_environment(), directory=folder.path)
+    assert waiting.until(lambda: amtool(url, "alert").returncode == 0, 30)
+    yield url
+    processes.stop(folder, ["alertmanager"])
+
+
+def amtool(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["amtool", f"--alertmanager.url={url}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("pages", "superfluous"),
+    [
+        ("OrdersPushedLate", "OrdersPushedLateSlowly"),
+        ("ApiSlowOrFailing", "ApiSlowOrFailingSlowly"),
+        ("ServiceDown", "AuditViolations"),
+    ],
+)
+def test_who_was_woken_for_a_thing_is_not_told_of_it_twice(alertmanager: str, pages: str, superfluous: str) -> None:
+    for alert in (pages, superfluous, "StockOuts"):
+        labels = [f"{name}={value}" for name, value in ALERTS[alert]["labels"].items()]
+        added = amtool(alertmanager, "alert", "add", alert, *labels, "service=orders")
+        assert added.returncode == 0, added.stderr
+
+    def told() -> set[str]:
+        listed = json.loads(amtool(alertmanager, "alert", "query", "--active", "--output=json").stdout)
+        return {alert["labels"]["alertname"] for alert in listed}
+
+    assert waiting.until(lambda: {pages, "StockOuts"} <= told() and superfluous not in told(), 10), told()
