@@ -64,7 +64,9 @@ class Management:
         for connection in await self.get("connections", "username", user) or []:
             await self.delete("connections", connection["name"])
 
-    async def _ask(self, method: str, parts: tuple[str, ...], content: dict[str, Any] | None = None) -> httpx.Response:
+    async def _ask(
+        self, method: str, parts: tuple[str, ...], content: dict[str, Any] | None = None, *, again: bool = False
+    ) -> httpx.Response:
         try:
             answer = await self._client.request(method, path(*parts), json=content)
         except httpx.TransportError as error:
@@ -72,9 +74,9 @@ class Management:
                 f"RabbitMQ's management API does not answer at {self.place} ({error!r}); it is a plugin: "
                 "rabbitmq-plugins enable rabbitmq_management, then ORDERBUS_RABBITMQ_MANAGEMENT_URL says where it is"
             ) from error
-        if answer.status_code == 400 and "user_already_exists" in answer.text:
+        if answer.status_code == 400 and "user_already_exists" in answer.text and not again:
             # somebody else made the same user at the same moment; now that it is there, it is changed
-            return await self._ask(method, parts, content)
+            return await self._ask(method, parts, content, again=True)
         if answer.status_code in (401, 403):
             raise ManagementError(f"RabbitMQ's management API at {self.place} wants a user with the tag administrator")
         if not answer.is_success and answer.status_code != 404:
