@@ -118,9 +118,10 @@ async def save(tx: Tx, orders: Iterable[Order], return_window: timedelta) -> Non
 async def claim_complete(tx: Tx, limit: int) -> list[Order]:
     """Delivered orders whose return window is over, locked."""
     rows = await tx.fetch(
+        # in the order of the index of what is due: by id, all orders there are would be looked through
         """
         SELECT id, placed::text, placed_at, facts FROM orders WHERE complete_at <= $1
-        ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+        ORDER BY complete_at LIMIT $2 FOR UPDATE SKIP LOCKED
         """,
         tx.now,
         limit,
