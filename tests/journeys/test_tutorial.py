@@ -30,6 +30,8 @@ async def test_a_newcomer_comes_from_the_first_order_to_the_first_dead_letter(ru
                 await _until_it_is_said(
                     shell, typed.replace("/tmp/shop", str(tmp_path / "shop")), "" if typed == START else shown
                 )
+        code, said = await _type(shell, "./orderbus systems remove taobao-42")  # other journeys begin without it
+        assert code == 0, said
     finally:
         shell.kill()
         await shell.wait()

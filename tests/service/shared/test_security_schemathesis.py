@@ -28,7 +28,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = 5
+EXAMPLES = 12
 """Of right and of wrong requests, for each route; more by hand when a route has changed."""
 
 
