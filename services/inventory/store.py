@@ -37,7 +37,9 @@ async def lock_reservations(tx: Tx, order_ids: Collection[str]) -> dict[str, Res
         tx.now,
     )
     found = {row["order_id"]: reservation_of(row) for row in rows}
-    if len(found) < len(wanted):  # another transaction has made it meanwhile: this statement could not see it yet
+    # another transaction has made it meanwhile, and this statement could not see it yet. It is locked out of sequence then:
+    # should that ever meet a third who holds it, Postgres ends one of the two, and its batch is handled again
+    if len(found) < len(wanted):
         found |= await lock_reservations(tx, set(wanted) - found.keys())
     return found
 
