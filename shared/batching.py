@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-GATHERING = 0.01
-"""Seconds that a batch gathers once there would be more than a hundred in a second."""
+GATHERING = 0.02
+"""Seconds that a batch gathers once there would be more than fifty in a second."""
 
 BURST = 8
 """Batches that may follow at once: what is said of a single order comes in a handful."""

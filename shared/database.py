@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -147,8 +148,16 @@ class Tx:
         self._causes |= {cause.correlation_id or cause.subject: cause for cause in causes}
 
 
-Journal = Callable[[Tx, Sequence[tuple[Event, Envelope]]], Any]
-"""Keeps what a service hears and says, inside the same transaction: orders' timeline."""
+Entries = Sequence[tuple[Event, Envelope]]
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Keeps what a service hears and says, inside the same transaction: orders' timeline. `statement` writes the arrays that
+    `columns` gives, as its parameters from $4 on: it goes with the outbox's. No columns: nothing is to be kept."""
+
+    statement: str
+    columns: Callable[[Tx, Entries], Sequence[Sequence[Any]]]
 
 
 class Database:
@@ -175,12 +184,13 @@ class Database:
         async with self.pool.acquire() as connection, connection.transaction():
             tx = Tx(telemetry.statements_of(connection), self.service, await self._clock.now(connection), causes)
             yield tx
-            if self._journal is not None:
+            if self._journal is None:
+                await write(tx, tx.outgoing)
+            else:
                 entries = [(event, event.envelope) for event in tx.heard]
                 # what is only forwarded will be heard
                 entries += [(out.event, out.envelope) for out in tx.outgoing if out.envelope.is_ours]
-                await self._journal(tx, entries)
-            await write(tx, tx.outgoing)
+                await write(tx, tx.outgoing, self._journal.statement, self._journal.columns(tx, entries))
         self._publish(tx.outgoing)
         for job in tx.woken:
             self._wake(job)

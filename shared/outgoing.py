@@ -51,15 +51,17 @@ class Executor(Protocol):
     async def execute(self, query: str, *args: object) -> str: ...
 
 
-async def write(tx: Executor, outgoing: Sequence[Outgoing]) -> None:
-    """Keep what is announced in the transaction that announces it."""
-    if outgoing:
+OUTBOX = "INSERT INTO outbox (id, type, body) SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[])"
+
+
+async def write(tx: Executor, outgoing: Sequence[Outgoing], beside: str = "", rows: Sequence[object] = ()) -> None:
+    """Keep what is announced in the transaction that announces it. `beside`: a statement that is carried out with it, in one
+    round trip, and whose parameters, from $4 on, are `rows`."""
+    if outgoing or rows:
         await tx.execute(
-            """
-            INSERT INTO outbox (id, type, body)
-            SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[])
-            """,
+            f"WITH beside AS ({beside}) {OUTBOX}" if rows else OUTBOX,
             [out.id for out in outgoing],
             [out.envelope.type for out in outgoing],
             [out.body for out in outgoing],
+            *rows,
         )

@@ -21,7 +21,7 @@ service = Service(
     api=[api.router, events_api.router],
     handlers=handlers.on,
     duties=jobs.every,
-    journal=store.tell,
+    journal=store.timeline,
     measure=metrics.measure,
     announces=[
         OrderPlaced,

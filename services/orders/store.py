@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from services.orders import lifecycle
 from services.orders.lifecycle import Order
 from shared import telemetry
-from shared.database import Row, Tx
-from shared.events import Envelope, Event
+from shared.database import Entries, Journal, Row, Tx
 from shared.events.orders import OrderPlaced
 from shared.events.products import Product
 from shared.money import Money
@@ -156,18 +156,12 @@ async def learn_prices(tx: Tx, products: Sequence[Product], *, on_sale: bool) ->
     )
 
 
-async def tell(tx: Tx, entries: Sequence[tuple[Event, Envelope]]) -> None:
-    """Write what was heard and said of orders into their timelines. Another system's clock may say anything: its events
-    are told at the moment they are heard."""
+def _told(tx: Tx, entries: Entries) -> list[list[Any]]:
+    """Another system's clock may say anything: its events are told at the moment they are heard."""
     told = [(event, envelope) for event, envelope in entries if hasattr(event, "order_id")]
     if not told:
-        return
-    await tx.execute(
-        """
-        INSERT INTO timeline (order_id, at, event_id, type, source, caused_by, trace_id, note)
-        SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                             $8::text[])
-        """,
+        return []
+    return [
         [getattr(event, "order_id") for event, _ in told],  # noqa: B009
         [envelope.time if envelope.is_ours else tx.now for _, envelope in told],
         [envelope.id for _, envelope in told],
@@ -176,4 +170,14 @@ async def tell(tx: Tx, entries: Sequence[tuple[Event, Envelope]]) -> None:
         [envelope.causation_id for _, envelope in told],
         [telemetry.trace_id_of(envelope) for _, envelope in told],
         [event.note() for event, _ in told],
-    )
+    ]
+
+
+timeline = Journal(
+    """
+    INSERT INTO timeline (order_id, at, event_id, type, source, caused_by, trace_id, note)
+    SELECT * FROM unnest($4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
+    """,
+    _told,
+)
+"""What was heard and said of each order."""
