@@ -29,6 +29,10 @@ from shared.timers import Duty, repeat, run_duty
 
 log = structlog.get_logger()
 
+KEPT_ALIVE = 75
+"""Seconds that a connection may rest between two requests. Longer than load balancers let theirs rest, a minute as a rule: who is
+sent requests must not be the first to close, or one that is sent in that moment is answered by a reset."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -77,6 +81,7 @@ class Service:
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=10,
+            timeout_keep_alive=KEPT_ALIVE,
             server_header=False,
             http=BoundedHttp,
             log_config=None,
