@@ -19,7 +19,8 @@ from shared.telemetry.work import in_hand, sampler
 
 LONGEST_QUERY = 2_000
 
-_SUMMARY = re.compile(r"\b(INSERT INTO|DELETE FROM|UPDATE|SELECT\b.*?\bFROM)\s+([a-z_]+)", re.DOTALL)
+_WRITES = re.compile(r"\b(INSERT INTO|DELETE FROM|UPDATE)\s+([a-z_]+)")
+_READS = re.compile(r"\b(SELECT)\b.*?\bFROM\s+([a-z_]+)", re.DOTALL)
 
 _database: Mapping[str, Any] = {}
 
@@ -79,8 +80,9 @@ def _statement(query: str, work: Span) -> Iterator[None]:
 
 @lru_cache(512)
 def _told(query: str) -> tuple[str, str]:
-    found = _SUMMARY.search(query)
-    summary = f"{found[1].split()[0]} {found[2]}" if found else query.split(maxsplit=1)[0]
+    """All that it writes, or else what it reads first."""
+    found = _WRITES.findall(query) or _READS.findall(query)[:1]
+    summary = " ".join(f"{verb.split()[0]} {table}" for verb, table in found) or query.split(maxsplit=1)[0]
     return summary, " ".join(query.split())[:LONGEST_QUERY]
 
 

@@ -125,7 +125,7 @@ async def test_statements_and_calls_are_part_of_the_work_they_are_done_for(shop:
     trace = await trace_with(collector, await trace_id(shop, order_id), LAST)
     (commit,) = trace.named("commit")
     statements = [each for each in trace.children(commit) if each.span.kind == CLIENT]
-    assert {"INSERT orders", "INSERT timeline", "INSERT outbox"} <= {each.name for each in statements}
+    assert {"INSERT orders", "INSERT timeline INSERT outbox"} <= {each.name for each in statements}
     assert {each.attributes["db.system.name"] for each in statements} == {"postgresql"}
     calls = [each for each in trace.spans if "peer.service" in each.attributes]
     asked = {(each.attributes["peer.service"], parent.name) for each in calls if (parent := trace.parent(each))}
