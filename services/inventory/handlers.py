@@ -1,7 +1,7 @@
 """What happens in inventory on each event.
 
-Locks are always taken in the same sequence, so that replicas wait for each other and never deadlock: first orders by
-their id, then shelves by SKU and location.
+Locks are taken in the same sequence, so that replicas wait for each other and do not deadlock: first orders by their id,
+then shelves by SKU and location. The one exception is told of in store.lock_reservations.
 """
 
 from functools import partial
