@@ -1,5 +1,6 @@
-"""Group commit: deliveries that arrive while a transaction runs become the next handler call. What comes alone goes at once;
-where batches follow one another so fast that most of the work would be beginning and ending them, each gathers for a moment."""
+"""Group commit: what arrives while a transaction runs becomes the next handler call. What comes alone goes at once. Where orders
+come in, and come fast, each batch gathers for a moment: what is begun together travels on together, in one message from service
+to service, and the others need not gather again."""
 
 import asyncio
 import time
@@ -9,29 +10,32 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-GATHERING = 0.02
-"""Seconds that a batch gathers once there would be more than fifty in a second."""
+GATHERING = 0.05
+"""Seconds that a batch gathers where so much comes in."""
 
-BURST = 8
-"""Batches that may follow at once: what is said of a single order comes in a handful."""
+FAST = 8, 0.16
+"""So many within so many seconds are fast: fifty a second, and more than the handful that one order is."""
 
 
 class Batcher(Generic[T]):
     """Joins what is submitted at the same time into one call of `handle`. A batch takes nothing more once it has `limit`
-    items; what is submitted is read only then, so that a backlog waits as bytes and not as objects."""
+    items; what is submitted is read only then, so that a backlog waits as bytes and not as objects. `gathers`: orders come in
+    here."""
 
-    def __init__(self, handle: Callable[[list[T]], Awaitable[None]], limit: int) -> None:
+    def __init__(self, handle: Callable[[list[T]], Awaitable[None]], limit: int, gathers: bool = False) -> None:
         self._handle = handle
         self._limit = limit
+        self._gathers = gathers
         self._waiting: deque[tuple[Callable[[], Sequence[T]], asyncio.Future[None]]] = deque()
         self._running: asyncio.Task[None] | None = None
-        self._begun: deque[float] = deque(maxlen=BURST)
+        self._came: deque[float] = deque(maxlen=FAST[0])
 
     async def submit(self, read: Callable[[], Sequence[T]]) -> None:
         """Returns when the items that `read` gives have been handled; raises what `read` raised, or `handle` for the batch
         they were in."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((read, done))
+        self._came.append(time.monotonic())
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         await done
@@ -44,7 +48,8 @@ class Batcher(Generic[T]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._gather()
+                if self._gathers and self._more_will_come():
+                    await asyncio.sleep(GATHERING)
                 items, awaited = self._next_batch()
                 try:
                     if items:
@@ -58,10 +63,10 @@ class Batcher(Generic[T]):
         finally:
             self._running = None
 
-    async def _gather(self) -> None:
-        if len(self._begun) == BURST and time.monotonic() - self._begun[0] < BURST * GATHERING:
-            await asyncio.sleep(GATHERING)
-        self._begun.append(time.monotonic())
+    def _more_will_come(self) -> bool:
+        """It came fast until now, and there is no backlog."""
+        many, seconds = FAST
+        return len(self._waiting) < many == len(self._came) and self._came[-1] - self._came[0] < seconds
 
     def _next_batch(self) -> tuple[list[T], list[asyncio.Future[None]]]:
         items: list[T] = []

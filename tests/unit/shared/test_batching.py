@@ -115,23 +115,45 @@ async def test_what_cannot_be_read_is_only_its_senders_trouble() -> None:
     assert handled == [1]
 
 
-@pytest.mark.parametrize(("apart", "batches_after"), [(0.0, [3]), (1.0, [1, 1, 1])])
-async def test_only_what_comes_fast_gathers(monkeypatch: pytest.MonkeyPatch, apart: float, batches_after: list[int]) -> None:
-    clock = itertools.count(0.0, apart) if apart else itertools.repeat(0.0)
+@pytest.mark.parametrize(
+    ("gathers", "apart", "batches"),
+    [
+        (True, 0.01, [1] * 7 + [3]),
+        (True, 1.0, [1] * 10),
+        (False, 0.01, [1] * 10),
+    ],
+)
+async def test_only_what_comes_in_fast_gathers(
+    monkeypatch: pytest.MonkeyPatch, gathers: bool, apart: float, batches: list[int]
+) -> None:
+    clock = itertools.count(0.0, apart)
     monkeypatch.setattr(batching, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    batches: list[list[int]] = []
+    sizes: list[int] = []
 
     async def handle(items: list[int]) -> None:
-        batches.append(items)
+        sizes.append(len(items))
 
-    batcher = Batcher(handle, limit=100)
-    for n in range(batching.BURST):
-        await batcher.submit(partial(list, [n]))
+    batcher = Batcher(handle, limit=100, gathers=gathers)
     submitted = []
-    for n in range(3):
+    for n in range(10):
         submitted.append(asyncio.create_task(batcher.submit(partial(list, [n]))))
         for _ in range(5):  # whoever does not gather has handled it by now
             await asyncio.sleep(0)
     await asyncio.gather(*submitted)
 
-    assert [len(batch) for batch in batches] == [1] * batching.BURST + batches_after
+    assert sizes == batches
+
+
+async def test_a_backlog_does_not_gather() -> None:
+    sizes: list[int] = []
+
+    async def handle(items: list[int]) -> None:
+        sizes.append(len(items))
+
+    batcher = Batcher(handle, limit=100, gathers=True)
+    submitted = [asyncio.create_task(batcher.submit(partial(list, [n]))) for n in range(batching.FAST[0])]
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    assert sizes == [batching.FAST[0]]
+    await asyncio.gather(*submitted)
