@@ -3,12 +3,14 @@
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 
+from services.inventory import views
 from shared.events.products import ProductChanged, ProductCreated, ProductDeleted
 from shared.money import Money
-from tests.service.house import Bus, Client
+from tests.service.house import Bus, Client, House
 
 
 def a_product(sku: str, **fields: Any) -> dict[str, Any]:
@@ -127,6 +129,38 @@ async def test_a_keyword_may_be_one_character_or_several_of_any_language(invento
         {"C3"},
         {"C1"},
     ]
+
+
+async def test_a_search_that_was_made_before_shows_what_has_changed_since(inventory: Client, sku: str) -> None:
+    async def seen() -> list[tuple[str, float, int]]:
+        response = await inventory.get("/api/products", params={"keyword": sku})
+        return [(product["sku"], product["price"], product["stock"]) for product in response.json()["products"]]
+
+    assert await seen() == []
+    product = await created(inventory, sku, stock=5)
+    assert await seen() == [(sku, 299, 5)]
+    await inventory.patch(f"/api/products/{product['id']}", json={"price": 259})
+    assert await seen() == [(sku, 259, 5)]
+    await inventory.post("/api/stock/adjustments", json={"sku": sku, "quantity": -2, "reason": "broken"})
+    assert await seen() == [(sku, 259, 3)]
+    await inventory.delete(f"/api/products/{product['id']}")
+    assert await seen() == []
+
+
+async def test_a_search_that_was_made_before_asks_for_the_shelves_only(house: House, inventory: Client, sku: str) -> None:
+    await created(inventory, sku, stock=5)
+    sent: list[str] = []
+    connection = await asyncpg.connect(house.database_url, server_settings={"search_path": "inventory"})
+    try:
+        first = await views.search(connection, sku, 1, 20)
+        with connection.query_logger(lambda record: sent.append(record.query)):
+            second = await views.search(connection, sku, 1, 20)
+    finally:
+        await connection.close()
+
+    assert second == first
+    assert len(sent) == 1
+    assert "product" not in sent[0]
 
 
 async def test_a_keyword_is_not_found_across_name_and_sku(inventory: Client) -> None:
