@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-GATHERING = 0.05
+GATHERING = 0.08
 """Seconds that a batch gathers where so much comes in."""
 
 FAST = 8, 0.16
