@@ -21,6 +21,10 @@ class Measured:
     def orders_per_second(self) -> float:
         return round(self.outcome.orders / self.outcome.seconds, 1) if self.outcome.seconds else 0.0
 
+    @property
+    def p99_ms(self) -> float:
+        return percentile(self.outcome.latencies, 0.99) or 0.0
+
 
 @dataclass(slots=True)
 class Figure:
@@ -38,11 +42,15 @@ class Figure:
         )
 
 
-def figure_of(runs: Sequence[Measured]) -> Figure:
-    """The middle one by orders a second stands for all; what is wrong with any is wrong."""
-    in_order = sorted(runs, key=lambda run: run.orders_per_second)
-    values = _values(in_order[len(in_order) // 2])
-    values["runs"] = [run.orders_per_second for run in runs]
+def figure_of(runs: Sequence[Measured], at_a_rate: bool = False) -> Figure:
+    """The middle one stands for all: by orders a second or, where these are given, by p99. `runs` says that of each. What is
+    wrong with any is wrong."""
+
+    def result(run: Measured) -> float:
+        return run.p99_ms if at_a_rate else run.orders_per_second
+
+    values = _values(sorted(runs, key=result)[len(runs) // 2])
+    values["runs"] = [result(run) for run in runs]
     return Figure(values, [line for run in runs for line in run.complaints])
 
 

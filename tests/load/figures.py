@@ -52,8 +52,8 @@ class Bench:
         return Measured(outcome, before, after, complaints)
 
     async def median(self, load: Load, expected: Mapping[str, int] | None = None) -> Figure:
-        """Several runs of it; the middle one by orders a second stands for all."""
-        return figure_of([await self.load(load, expected) for _ in range(self.scale.runs)])
+        """Several runs of it, of which the middle one stands for all."""
+        return figure_of([await self.load(load, expected) for _ in range(self.scale.runs)], at_a_rate=load.rate > 0)
 
     async def prepare(self) -> None:
         """There are articles, and what is measured has run before: statements are prepared, connections made, memory taken."""
