@@ -64,9 +64,7 @@ async def _save(tx: Tx, before: Mapping[str, Payment], changed: Sequence[Payment
     if not changed:
         return
     kept = [_traced(tx, payment) for payment in changed]
-    await store.save(tx, kept)
-    if entries := [entry for payment in kept for entry in ledger.of_charge(before[payment.order_id], payment)]:
-        await store.enter(tx, entries)
+    await store.save(tx, kept, [entry for payment in kept for entry in ledger.of_charge(before[payment.order_id], payment)])
     tx.announce(event for payment in kept for event in charging.follows(before[payment.order_id], payment))
     tx.once_committed(partial(metrics.count_charges, before, kept))
     if any(payment.due_at is not None and payment.due_at <= tx.now for payment in kept):
@@ -110,9 +108,8 @@ async def _save_refunds(tx: Tx, payments: Mapping[str, Payment], before: Refunds
         return
     kept = [_traced(tx, refund) for refund in changed]
     await store.save_refunds(tx, kept)
-    moved = [entry for r in kept for entry in ledger.of_refund(payments[r.order_id], before.get(r.key), r)]
-    if moved:
-        await store.enter(tx, moved)
+    if moved := [entry for r in kept for entry in ledger.of_refund(payments[r.order_id], before.get(r.key), r)]:
+        await store.save(tx, entries=moved)
     tx.announce(event for refund in kept for event in refunds.follows(before.get(refund.key), refund))
     tx.once_committed(partial(metrics.count_refunds, payments, before, kept))
     if any(refund.due_at is not None and refund.due_at <= tx.now for refund in kept):

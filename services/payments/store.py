@@ -35,10 +35,17 @@ async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Payment]:
     return {row["order_id"]: payment_of(row) for row in rows}
 
 
-async def save(tx: Tx, payments: Sequence[Payment]) -> None:
-    """Keep what is known of these payments; they are locked."""
+async def save(tx: Tx, payments: Sequence[Payment] = (), entries: Sequence[Entry] = ()) -> None:
+    """Keep what is known of these payments, which are locked, and add to the ledger what has moved, by one statement."""
     await tx.execute(
         """
+        WITH entered AS (
+            INSERT INTO ledger_entry (kind, payment_id, order_id, refund_id, amount, currency, channel, collected_by, reference,
+                                      at)
+            SELECT moved.*, $2
+              FROM unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[],
+                          $11::text[]) AS moved
+        )
         UPDATE payment
            SET (amount, currency, channel, token, collected_by, receipt, concerns, reserved, expired, cancelled, released_at,
                 answered, stop_asked, provider_id, url, held_at, hold_reason, reference, refused, closed, doubt, state, ending,
@@ -54,6 +61,15 @@ async def save(tx: Tx, payments: Sequence[Payment]) -> None:
         """,
         [_row_of(payment) for payment in payments],
         tx.now,
+        [entry.kind for entry in entries],
+        [entry.payment_id for entry in entries],
+        [entry.order_id for entry in entries],
+        [entry.refund_id for entry in entries],
+        [entry.amount.amount for entry in entries],
+        [entry.amount.currency for entry in entries],
+        [entry.channel for entry in entries],
+        [entry.collected_by for entry in entries],
+        [entry.reference for entry in entries],
     )
 
 
@@ -126,28 +142,6 @@ async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
         LEASE_IN_CALLS * timedelta(seconds=settings().partner_timeout),
     )
     return [Owed(refund_of(row["refund"]), payment_of(row["payment"])) for row in rows]
-
-
-async def enter(tx: Tx, entries: Sequence[Entry]) -> None:
-    """Add movements of money to the ledger."""
-    await tx.execute(
-        """
-        INSERT INTO ledger_entry (kind, payment_id, order_id, refund_id, amount, currency, channel, collected_by, reference, at)
-        SELECT moved.*, $10
-          FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-                      $9::text[]) AS moved
-        """,
-        [entry.kind for entry in entries],
-        [entry.payment_id for entry in entries],
-        [entry.order_id for entry in entries],
-        [entry.refund_id for entry in entries],
-        [entry.amount.amount for entry in entries],
-        [entry.amount.currency for entry in entries],
-        [entry.channel for entry in entries],
-        [entry.collected_by for entry in entries],
-        [entry.reference for entry in entries],
-        tx.now,
-    )
 
 
 async def is_heard_first(tx: Tx, provider: str, id: str, type: str) -> bool:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sys
+from functools import partial
 from pathlib import Path
 
 from deploy.stack import packages
@@ -76,7 +78,7 @@ def _found_faketime() -> str | None:
 
 def _installed_faketime() -> str:
     if packages.can_install():
-        packages.install_packages(["faketime"], print)
+        packages.install_packages(["faketime"], partial(print, file=sys.stderr))  # standard output is for --json
         if library := _found_faketime():
             return library
     raise Skipped("libfaketime is not installed; Debian, Ubuntu: apt-get install faketime")

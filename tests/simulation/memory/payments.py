@@ -42,13 +42,18 @@ async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Payment]:
     return {order_id: known[order_id] for order_id in sorted(order_ids)}
 
 
-async def save(tx: Tx, payments: Sequence[Payment]) -> None:
+async def save(tx: Tx, payments: Sequence[Payment] = (), entries: Sequence[Entry] = ()) -> None:
     for payment in payments:
         _check(payment)
         # neither is written by it: claiming alone says that the provider was asked
         known = _of(tx).payments[payment.order_id]
         same = payment.attempted_at == known.attempted_at
         _of(tx).payments[payment.order_id] = payment if same else replace(payment, attempted_at=known.attempted_at)
+    ledger = _of(tx).ledger
+    for entry in entries:
+        once = all((e.kind, e.order_id, e.refund_id) != (entry.kind, entry.order_id, entry.refund_id) for e in ledger.values())
+        require(once, "money_is_entered_once", entry)
+        ledger[len(ledger)] = entry
 
 
 async def claim_charges(tx: Tx, limit: int) -> list[Payment]:
@@ -93,14 +98,6 @@ async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
         )
         claimed.append(Owed(tables.refunds[refund.key], tables.payments[refund.order_id]))
     return claimed[:limit]
-
-
-async def enter(tx: Tx, entries: Sequence[Entry]) -> None:
-    ledger = _of(tx).ledger
-    for entry in entries:
-        once = all((e.kind, e.order_id, e.refund_id) != (entry.kind, entry.order_id, entry.refund_id) for e in ledger.values())
-        require(once, "money_is_entered_once", entry)
-        ledger[len(ledger)] = entry
 
 
 async def is_heard_first(tx: Tx, provider: str, id: str, type: str) -> bool:
