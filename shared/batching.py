@@ -11,7 +11,10 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 GATHERING = 0.08
-"""Seconds that a batch gathers where so much comes in."""
+"""Seconds that a batch gathers, at most, where so much comes in."""
+
+QUIET = 0.02
+"""Seconds without anything new: whoever is coming has come. Clients that were all answered at once ask again at once."""
 
 FAST = 8, 0.16
 """So many within so many seconds are fast: fifty a second, and more than the handful that one order is."""
@@ -48,8 +51,8 @@ class Batcher(Generic[T]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                if self._gathers and self._more_will_come():
-                    await asyncio.sleep(GATHERING)
+                if self._gathers and self._comes_fast():
+                    await self._gather()
                 items, awaited = self._next_batch()
                 try:
                     if items:
@@ -63,10 +66,16 @@ class Batcher(Generic[T]):
         finally:
             self._running = None
 
-    def _more_will_come(self) -> bool:
-        """It came fast until now, and there is no backlog."""
+    def _comes_fast(self) -> bool:
         many, seconds = FAST
-        return len(self._waiting) < many == len(self._came) and self._came[-1] - self._came[0] < seconds
+        return len(self._came) == many and self._came[-1] - self._came[0] < seconds
+
+    async def _gather(self) -> None:
+        """Until nothing more comes, or there is enough."""
+        until, before = time.monotonic() + GATHERING, 0
+        while before < len(self._waiting) < self._limit and time.monotonic() < until:
+            before = len(self._waiting)
+            await asyncio.sleep(QUIET)
 
     def _next_batch(self) -> tuple[list[T], list[asyncio.Future[None]]]:
         items: list[T] = []

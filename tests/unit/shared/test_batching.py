@@ -144,16 +144,39 @@ async def test_only_what_comes_in_fast_gathers(
     assert sizes == batches
 
 
-async def test_a_backlog_does_not_gather() -> None:
+async def test_what_is_full_does_not_gather() -> None:
     sizes: list[int] = []
 
     async def handle(items: list[int]) -> None:
         sizes.append(len(items))
 
-    batcher = Batcher(handle, limit=100, gathers=True)
+    batcher = Batcher(handle, limit=batching.FAST[0], gathers=True)
     submitted = [asyncio.create_task(batcher.submit(partial(list, [n]))) for n in range(batching.FAST[0])]
     for _ in range(5):
         await asyncio.sleep(0)
 
     assert sizes == [batching.FAST[0]]
     await asyncio.gather(*submitted)
+
+
+async def test_clients_that_ask_again_when_they_are_answered_go_on_together() -> None:
+    """Half of them come first: not half of them in each batch from then on."""
+    sizes: list[int] = []
+
+    async def handle(items: list[int]) -> None:
+        sizes.append(len(items))
+        await asyncio.sleep(0.005)
+
+    batcher = Batcher(handle, limit=100, gathers=True)
+
+    async def ask() -> None:
+        for n in range(6):
+            await batcher.submit(partial(list, [n]))
+            await asyncio.sleep(0.001)  # the way there and back
+
+    first = [asyncio.create_task(ask()) for _ in range(30)]
+    await asyncio.sleep(0.002)
+    await asyncio.gather(*first, *(ask() for _ in range(30)))
+
+    assert max(sizes) == 60
+    assert len(sizes) <= 10
