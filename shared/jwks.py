@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import structlog
+from aiohttp import ClientError
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from shared import tls
+from shared import outward, tls
 from shared.problems import Unavailable
 from shared.settings import Settings
 
@@ -103,7 +103,7 @@ class Keys:
             self._asked_at = self._clock()
             try:
                 self.take(await self._load())
-            except (httpx.HTTPError, OSError, ValueError) as error:
+            except (ClientError, OSError, ValueError) as error:
                 log.warning("the keys of tokens could not be read; those that are known go on", error=type(error).__name__)
 
 
@@ -138,15 +138,9 @@ def _read_key(jwk: Any) -> Key | None:
 
 async def _fetch(url: str, settings: Settings) -> bytes:
     async with (
-        httpx.AsyncClient(timeout=PATIENCE, verify=tls.outward(settings), follow_redirects=False) as client,
-        asyncio.timeout(PATIENCE),
-        client.stream("GET", url) as response,
+        outward.session(url, tls.outward(settings), timeout=PATIENCE) as session,
+        session.get(url, allow_redirects=False) as response,
     ):
-        if response.status_code != 200:
-            raise ValueError(f"HTTP {response.status_code}")
-        document = b""
-        async for part in response.aiter_bytes():
-            document += part
-            if len(document) > MAX_BYTES:
-                raise ValueError("far too large for a JWKS")
-        return document
+        if response.status != 200:
+            raise ValueError(f"HTTP {response.status}")
+        return await outward.read(response, MAX_BYTES)

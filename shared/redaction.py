@@ -48,7 +48,7 @@ SAYING_POSTGRES = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 
-SAYING_MODULES = ("aio_pika.", "aiormq.", "httpx.", "redis.", "ssl.", "shared.partners.", "shared.jwks.")
+SAYING_MODULES = ("aio_pika.", "aiormq.", "aiohttp.", "redis.", "ssl.", "shared.partners.", "shared.jwks.")
 
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECASE), rf"\1{HIDDEN}@"),  # a URL's user and password

@@ -34,7 +34,8 @@ class Settings(BaseSettings):
     tls_ca: str | None = Field(
         None,
         description="File of the CA that Postgres, RabbitMQ (amqps://) and Redis (rediss://) have their certificates from. "
-        "Set, Postgres must speak TLS and its name is checked, unless `sslmode` in its URL says otherwise.",
+        "Set, Postgres must speak TLS and its name is checked, unless `sslmode` in its URL says otherwise. "
+        "Partners and the issuer of tokens may have theirs from it too, or from any the machine believes.",
     )
     rate_limit_per_minute: int = Field(
         300_000, ge=0, description="Requests a minute that a token's subject, or an address without one, may send; 0: any number."

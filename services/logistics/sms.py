@@ -5,6 +5,7 @@ from functools import cache
 
 from services.logistics.settings import settings
 from services.logistics.shipping import Answer, Told, Unknown
+from shared import tls
 from shared.partners import Partner, PartnerRefused, PartnerUnknown
 
 LOOKED_AT = 50
@@ -51,4 +52,4 @@ def _messages() -> str:
 def _twilio() -> Partner:
     told = settings()
     auth = (told.twilio_account_sid, told.twilio_auth_token.get_secret_value())
-    return Partner("twilio", told.twilio_url or "", timeout=told.partner_timeout, auth=auth)
+    return Partner("twilio", told.twilio_url or "", tls.outward(told), timeout=told.partner_timeout, auth=auth)

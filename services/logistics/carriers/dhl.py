@@ -21,6 +21,7 @@ from services.logistics.shipping import (
     Unknown,
     Withdrawn,
 )
+from shared import tls
 from shared.events.fields import Address
 from shared.money import to_major
 from shared.partners import Partner, PartnerRefused, PartnerUnknown
@@ -45,7 +46,7 @@ class Dhl:
     def __init__(self, told: LogisticsSettings) -> None:
         self._told = told
         auth = (told.dhl_username, told.dhl_password.get_secret_value())
-        self._api = Partner("dhl", told.dhl_url or "", timeout=told.partner_timeout, auth=auth)
+        self._api = Partner("dhl", told.dhl_url or "", tls.outward(told), timeout=told.partner_timeout, auth=auth)
 
     async def book(self, shipment: Shipment, *, again: bool) -> Answer:
         if again and not isinstance(found := await self.find(shipment), NotBooked):

@@ -12,6 +12,7 @@ from services.payments.charging import Payment
 from services.payments.facts import Answer, Captured, Closed, Held, Opened, Refused
 from services.payments.refunds import Refund
 from services.payments.settings import PaymentsSettings
+from shared import tls
 from shared.partners import Partner, PartnerRefused, PartnerUnknown
 
 VERSION = "2025-09-30.clover"
@@ -31,7 +32,9 @@ class Stripe:
         """With the account and the patience that are set."""
         key = settings.stripe_secret_key.get_secret_value()
         headers = {"Authorization": f"Bearer {key}", "Stripe-Version": VERSION}
-        return cls(Partner("stripe", settings.stripe_url, timeout=settings.partner_timeout, headers=headers))
+        return cls(
+            Partner("stripe", settings.stripe_url, tls.outward(settings), timeout=settings.partner_timeout, headers=headers)
+        )
 
     async def get(self, path: str, query: Form | None = None) -> Any:
         """What Stripe has there."""

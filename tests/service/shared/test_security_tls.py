@@ -8,7 +8,7 @@ import pwd
 import shutil
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from deploy.rabbitmq.management import Management
 from deploy.stack import ports, postgres, processes, rabbitmq, waiting
 from deploy.stack.servers import Servers
 from deploy.stack.state import StackFolder, open_folder
-from shared import database, jwks, limits
+from shared import database, jwks, limits, partners, tls
 from shared.bus import Consumer, Publisher
 from shared.database import Database
 from shared.origin import EXCHANGE
+from shared.partners import Partner, PartnerUnknown
 from shared.problems import Unavailable
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
@@ -223,28 +224,47 @@ async def test_a_rabbitmq_without_tls_is_not_spoken_to_by_an_amqps_address(serve
         await _publisher(ours, servers.rabbitmq.url.replace("amqp://", "amqps://")).start()
 
 
-async def test_the_keys_of_tokens_come_from_an_https_address_whose_certificate_is_checked(
-    ours: Authority, strangers: Authority
-) -> None:
+@pytest.fixture
+async def stranger_over_https(ours: Authority) -> AsyncIterator[str]:
+    """The address of a server that is not of the installation, with a certificate of our authority: it has no keys."""
     certificate, key = ours.certify(HOST)
 
-    async def issuer(scope: Any, receive: Any, send: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b'{"keys": []}'})
 
     config = uvicorn.Config(
-        issuer, host=HOST, port=0, ssl_certfile=certificate, ssl_keyfile=str(key), log_level="error", lifespan="off"
+        app, host=HOST, port=0, ssl_certfile=certificate, ssl_keyfile=str(key), log_level="error", lifespan="off"
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    place = f"https://{HOST}:{server.servers[0].sockets[0].getsockname()[1]}/jwks.json"
+    yield f"https://{HOST}:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    await task
+
+
+async def test_the_keys_of_tokens_come_from_an_https_address_whose_certificate_is_checked(
+    ours: Authority, strangers: Authority, stranger_over_https: str
+) -> None:
+    place = f"{stranger_over_https}/jwks.json"
     assert await jwks.Keys.of(some_settings(ours, auth_jwks=place)).find("any") is None
     for ca in (strangers, None):
         with pytest.raises(Unavailable):
             await jwks.Keys.of(some_settings(ca, auth_jwks=place)).find("any")
-    server.should_exit = True
-    await task
+
+
+async def test_a_partner_whose_certificate_is_not_believed_is_not_told_anything(
+    ours: Authority, strangers: Authority, stranger_over_https: str
+) -> None:
+    def partner(ca: Authority | None) -> Partner:
+        return Partner("twilio", stranger_over_https, tls.outward(some_settings(ca)))
+
+    assert await partner(ours).call("POST", "/", data={"Body": "a secret"}) == {"keys": []}
+    for ca in (strangers, None):
+        with pytest.raises(PartnerUnknown, match="ClientConnectorCertificateError"):
+            await partner(ca).call("POST", "/", data={"Body": "a secret"})
+    await partners.close()

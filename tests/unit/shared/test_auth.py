@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import pytest
+from aiohttp import ClientConnectionError
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 from pydantic import SecretStr
@@ -233,7 +233,7 @@ class Issuer:
     async def load(self) -> bytes:
         self.asked += 1
         if not self.is_up:
-            raise httpx.ConnectError("no")
+            raise ClientConnectionError("no")
         return jwks(*self.keys)
 
 

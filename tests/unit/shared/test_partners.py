@@ -2,10 +2,13 @@
 
 import asyncio
 import random
+import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
+from shared import partners
 from shared.partners import Partner, PartnerUnknown
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
@@ -41,7 +44,7 @@ async def silent() -> AsyncIterator[tuple[Silent, Partner]]:
     there = Silent()
     server = await asyncio.start_server(there.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    partner = Partner("twilio", f"http://127.0.0.1:{port}", timeout=TIMEOUT, in_flight=8)
+    partner = Partner("twilio", f"http://127.0.0.1:{port}", ssl.create_default_context(), timeout=TIMEOUT, in_flight=8)
     yield there, partner
     await partner.close()
     server.close()
@@ -64,3 +67,54 @@ async def test_as_many_calls_go_on_at_a_time_after_a_silence_as_before_it(silent
 
     while not all(await asyncio.gather(*(answers(partner) for _ in range(8)))):
         await asyncio.sleep(0.02)
+
+
+class Answering:
+    """A server that gives everybody the same answer, and keeps the first line of what it was asked."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request."""
+        self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[0])
+        writer.write(self.answer)
+        writer.close()
+
+
+@asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[tuple[Answering, str]]:
+    """It, and its address."""
+    there = Answering(answer)
+    server = await asyncio.start_server(there.serve, "127.0.0.1", 0)
+    async with server:
+        yield there, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await partners.close()
+
+
+async def test_an_answer_that_is_longer_than_any_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partners, "MAX_ANSWER_BYTES", 1000)
+    async with answering(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 1001) as (_, url):
+        with pytest.raises(PartnerUnknown, match="TooLarge"):
+            await Partner("twilio", url, ssl.create_default_context()).call("GET", "/")
+
+
+async def test_nobody_sends_us_elsewhere() -> None:
+    answer = b"HTTP/1.1 307 Temporary Redirect\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n"
+    async with answering(answer) as (there, url):
+        with pytest.raises(PartnerUnknown, match="307"):
+            await Partner("twilio", url, ssl.create_default_context()).call("POST", "/here", data={"a": "b"})
+    assert there.asked == ["POST /here HTTP/1.1"]
+
+
+async def test_calls_go_through_the_proxy_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with answering(ANSWER) as (proxy, url):
+        monkeypatch.setenv("http_proxy", url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+        assert await Partner("twilio", "http://partner.example/v1", ssl.create_default_context()).call("GET", "/thing") == {}
+        assert proxy.asked == ["GET http://partner.example/v1/thing HTTP/1.1"]
+
+        assert await Partner("twilio", url, ssl.create_default_context()).call("GET", "/thing") == {}
+        assert proxy.asked[1:] == ["GET /thing HTTP/1.1"]
