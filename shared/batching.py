@@ -1,11 +1,12 @@
-"""Group commit: what arrives while a transaction runs becomes the next handler call. What comes alone goes at once. Where orders
-come in, and come fast, each batch gathers for a moment: what is begun together travels on together, in one message from service
-to service, and the others need not gather again."""
+"""Group commit: what arrives while a transaction runs becomes the next handler call. What comes alone goes at once, or, if nothing
+follows from it alone, with what comes next. Where orders come in, and come fast, each batch gathers for a moment: what is begun
+together travels on together, in one message from service to service, and the others need not gather again."""
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -15,6 +16,9 @@ GATHERING = 0.08
 
 QUIET = 0.02
 """Seconds without anything new: whoever is coming has come. Clients that were all answered at once ask again at once."""
+
+PATIENCE = 0.1
+"""Seconds that what is patient waits, at most, for something that is not."""
 
 FAST = 8, 0.16
 """So many within so many seconds are fast: fifty a second, and more than the handful that one order is."""
@@ -29,15 +33,18 @@ class Batcher(Generic[T]):
         self._handle = handle
         self._limit = limit
         self._gathers = gathers
-        self._waiting: deque[tuple[Callable[[], Sequence[T]], asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[Callable[[], Sequence[T]], asyncio.Future[None], bool]] = deque()
+        self._hurry = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._came: deque[float] = deque(maxlen=FAST[0])
 
-    async def submit(self, read: Callable[[], Sequence[T]]) -> None:
+    async def submit(self, read: Callable[[], Sequence[T]], patient: bool = False) -> None:
         """Returns when the items that `read` gives have been handled; raises what `read` raised, or `handle` for the batch
-        they were in."""
+        they were in. What is `patient` goes with the next that is not, if one comes soon."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((read, done))
+        self._waiting.append((read, done, patient))
+        if not patient:
+            self._hurry.set()
         self._came.append(time.monotonic())
         if self._running is None:
             self._running = asyncio.create_task(self._run())
@@ -45,12 +52,15 @@ class Batcher(Generic[T]):
 
     async def idle(self) -> None:
         """Returns when nothing is in hand."""
+        self._hurry.set()
         while self._running is not None:
             await asyncio.wait([self._running])
 
     async def _run(self) -> None:
         try:
             while self._waiting:
+                if not self._hurry.is_set():
+                    await self._be_patient()
                 if self._gathers and self._comes_fast():
                     await self._gather()
                 items, awaited = self._next_batch()
@@ -65,6 +75,11 @@ class Batcher(Generic[T]):
                     _settle(awaited, None)
         finally:
             self._running = None
+
+    async def _be_patient(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._hurry.wait()
 
     def _comes_fast(self) -> bool:
         many, seconds = FAST
@@ -81,13 +96,15 @@ class Batcher(Generic[T]):
         items: list[T] = []
         awaited: list[asyncio.Future[None]] = []
         while self._waiting and len(items) < self._limit:
-            read, done = self._waiting.popleft()
+            read, done, _ = self._waiting.popleft()
             try:
                 items += read()
             except Exception as error:
                 _settle([done], error)
             else:
                 awaited.append(done)
+        if all(patient for _, _, patient in self._waiting):
+            self._hurry.clear()
         return items, awaited
 
 

@@ -209,7 +209,7 @@ class Consumer:
                 for event in random.sample(events, len(events)):
                     await inbox.handle(self._database, subscription.handle, [event])
             else:
-                await batcher.submit(read)
+                await batcher.submit(read, subscription.patient)
             await self._keep_unreadable(event_type, unreadable)
 
         self._subscribe(queue, prefetch, receive)

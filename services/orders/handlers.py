@@ -87,6 +87,7 @@ NOTED = (StockDeducted, StockReleased, ShipmentCancelled)
     TrackingPushed,
     *NOTED,
     ours=True,
+    patient={StockReserved, ShipmentCreated, *NOTED},
 )
 async def learn_facts(facts: list[Event], tx: Tx) -> None:
     """Add what others say to their orders, and announce what follows."""

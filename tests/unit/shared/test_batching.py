@@ -159,6 +159,74 @@ async def test_what_is_full_does_not_gather() -> None:
     await asyncio.gather(*submitted)
 
 
+async def test_what_is_patient_goes_with_the_next_that_is_not() -> None:
+    batches: list[list[str]] = []
+
+    async def handle(items: list[str]) -> None:
+        batches.append(items)
+
+    batcher = Batcher(handle, limit=100)
+    placed = asyncio.create_task(batcher.submit(lambda: ["placed"], patient=True))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert batches == []
+
+    await batcher.submit(lambda: ["reserved"])
+
+    await placed
+    assert batches == [["placed", "reserved"]]
+
+
+async def test_what_is_patient_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "PATIENCE", 0.01)
+    batches: list[list[str]] = []
+
+    async def handle(items: list[str]) -> None:
+        batches.append(items)
+
+    batcher = Batcher(handle, limit=100)
+    await batcher.submit(lambda: ["urgent"])
+
+    await batcher.submit(lambda: ["placed"], patient=True)
+
+    assert batches == [["urgent"], ["placed"]]
+
+
+async def test_nothing_is_patient_when_the_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "PATIENCE", 3600)
+    handled: list[str] = []
+
+    async def handle(items: list[str]) -> None:
+        handled.extend(items)
+
+    batcher = Batcher(handle, limit=100)
+    submitted = asyncio.create_task(batcher.submit(lambda: ["placed"], patient=True))
+    await asyncio.sleep(0)
+
+    await batcher.idle()
+
+    assert handled == ["placed"]
+    await submitted
+
+
+async def test_what_is_left_of_a_full_batch_is_not_patient_if_any_of_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "PATIENCE", 3600)
+    handled: list[str] = []
+
+    async def handle(items: list[str]) -> None:
+        handled.extend(items)
+
+    batcher = Batcher(handle, limit=1)
+    submitted = [
+        asyncio.create_task(batcher.submit(partial(list, [name]), patient=name == "patient"))
+        for name in ("urgent", "patient", "urgent too")
+    ]
+
+    await asyncio.gather(*submitted)
+
+    assert handled == ["urgent", "patient", "urgent too"]
+
+
 async def test_clients_that_ask_again_when_they_are_answered_go_on_together() -> None:
     """Half of them come first: not half of them in each batch from then on."""
     sizes: list[int] = []
