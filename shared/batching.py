@@ -1,4 +1,4 @@
-"""Group commit: what arrives while a transaction runs becomes the next handler call. What comes alone goes at once, or, if nothing
+"""Group commit: what arrives while a transaction runs becomes the next handler call. What comes alone goes at once or, if nothing
 follows from it alone, with what comes next. Where orders come in, and come fast, each batch gathers for a moment: what is begun
 together travels on together, in one message from service to service, and the others need not gather again."""
 
