@@ -1,5 +1,5 @@
-"""Group commit: what arrives while a transaction runs becomes the next handler call. What comes alone goes at once or, if nothing
-follows from it alone, with what comes next. Where orders come in, and come fast, each batch gathers for a moment: what is begun
+"""Group commit: what arrives while a transaction runs becomes the next handler call. What comes alone goes at once or, if nobody
+waits for it, with what comes next. Where orders come in, and come fast, each batch gathers for a moment: what is begun
 together travels on together, in one message from service to service, and the others need not gather again."""
 
 import asyncio

@@ -15,7 +15,7 @@ Handle = Callable[[list[E], Tx], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """One event type, and what a service does on it. `ours`: True hears only our own services, False only others. `patient`:
-    nothing follows from it alone, so it waits a moment for what its handler is told next."""
+    nobody waits for what follows from it, so it waits a moment for what its handler is told next."""
 
     event_class: type[Event]
     handle: Handle[Any]
@@ -48,7 +48,7 @@ class Subscriptions(dict[str, Subscription]):
         self, *event_classes: type[Event], ours: bool | None = None, patient: Collection[type[Event]] = ()
     ) -> Callable[[Handle[Any]], Handle[Any]]:
         """The same for several types: what is said at once goes to their handler at once, in one transaction. `patient`: those
-        of them from which nothing follows alone."""
+        of them that nobody waits for, whichever process hears them."""
 
         def subscribe(handle: Handle[Any]) -> Handle[Any]:
             for event_class in event_classes:

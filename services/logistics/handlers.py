@@ -18,7 +18,7 @@ on = Subscriptions()
 Fact = OrderPaid | StockDeducted | OrderCancelled | OrderReleased
 
 
-@on.any_of(OrderPaid, StockDeducted, OrderCancelled, OrderReleased, ours=True, patient={OrderPaid})
+@on.any_of(OrderPaid, StockDeducted, OrderCancelled, OrderReleased, ours=True)
 async def learn_facts(facts: list[Fact], tx: Tx) -> None:
     """Add what others say to their orders' shipments, and do what it calls for: one parcel an order."""
     before = await store.lock(tx, [fact.order_id for fact in facts])

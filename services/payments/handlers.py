@@ -15,7 +15,7 @@ from shared.subscriptions import Subscriptions
 on = Subscriptions()
 
 
-@on.any_of(OrderPlaced, StockReserved, StockReleased, OrderCancelled, OrderReleased, ours=True, patient={OrderPlaced})
+@on.any_of(OrderPlaced, StockReserved, StockReleased, OrderCancelled, OrderReleased, ours=True)
 async def learn_facts(events: list[Event], tx: Tx) -> None:
     """Add what others say to their orders' payments, and charge, call off or go on as it calls for."""
     told = [(event.subject, _told(event)) for event in events]
