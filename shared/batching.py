@@ -34,6 +34,7 @@ class Batcher(Generic[T]):
         self._limit = limit
         self._gathers = gathers
         self._waiting: deque[tuple[Callable[[], Sequence[T]], asyncio.Future[None], bool]] = deque()
+        self._waited_for = 0
         self._hurry = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._came: deque[float] = deque(maxlen=FAST[0])
@@ -44,6 +45,7 @@ class Batcher(Generic[T]):
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((read, done, patient))
         if not patient:
+            self._waited_for += 1
             self._hurry.set()
         self._came.append(time.monotonic())
         if self._running is None:
@@ -95,15 +97,18 @@ class Batcher(Generic[T]):
     def _next_batch(self) -> tuple[list[T], list[asyncio.Future[None]]]:
         items: list[T] = []
         awaited: list[asyncio.Future[None]] = []
-        while self._waiting and len(items) < self._limit:
-            read, done, _ = self._waiting.popleft()
+        is_patient, goes_alone = False, not self._waited_for
+        # it does not end with what is patient: that goes with what comes next
+        while self._waiting and (goes_alone or self._waited_for) and len(items) < (2 if is_patient else 1) * self._limit:
+            read, done, is_patient = self._waiting.popleft()
+            self._waited_for -= not is_patient
             try:
                 items += read()
             except Exception as error:
                 _settle([done], error)
             else:
                 awaited.append(done)
-        if all(patient for _, _, patient in self._waiting):
+        if not self._waited_for:
             self._hurry.clear()
         return items, awaited
 

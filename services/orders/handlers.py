@@ -91,7 +91,7 @@ NOTED = (StockDeducted, StockReleased, ShipmentCancelled)
 )
 async def learn_facts(facts: list[Event], tx: Tx) -> None:
     """Add what others say to their orders, and announce what follows."""
-    telling = [fact for fact in facts if not isinstance(fact, NOTED)]
+    telling = [fact for fact in facts if not is_only_noted(fact)]
     if not telling:
         return
     before = await store.lock(tx, {fact.subject for fact in telling})
@@ -100,6 +100,11 @@ async def learn_facts(facts: list[Event], tx: Tx) -> None:
         after[fact.subject] = learn(after[fact.subject], fact)
     await store.save(tx, after.values(), timedelta(seconds=settings().orders_return_window))
     progress.announce(tx, [(before[id], order) for id, order in after.items()])
+
+
+def is_only_noted(fact: Event) -> bool:
+    """Nothing follows from it here. Stock that is set aside until the order is paid: its charge says so too."""
+    return isinstance(fact, NOTED) or (isinstance(fact, StockReserved) and fact.expires_at is not None)
 
 
 # a shop that took the money itself says so when it has given it back

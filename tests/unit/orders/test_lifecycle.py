@@ -10,6 +10,7 @@ from services.orders import lifecycle
 from services.orders.learning import NotTheirsToSay, learn
 from services.orders.lifecycle import Order, Status
 from shared.events import Event
+from shared.events.fields import PaymentReceipt
 from shared.events.orders import OrderCancelled, OrderCompleted, OrderHeld, OrderPaid, OrderPlaced, OrderReleased, RefundRequested
 from shared.events.payments import (
     PaymentCaptured,
@@ -56,8 +57,16 @@ def test_an_order_that_costs_nothing_is_paid_once_payments_has_said_so() -> None
     assert [type(event) for event in lifecycle.follows(free, after)] == [OrderPaid]
 
 
-def test_money_alone_does_not_pay_an_order_whose_stock_is_not_set_aside() -> None:
-    assert an_order(captured()).status is Status.PLACED
+def test_a_shops_money_alone_does_not_pay_an_order_whose_stock_is_not_set_aside() -> None:
+    waiting = an_order(collected_by="/shops/a", receipt=PaymentReceipt(channel="alipay", reference="A-1"))
+
+    assert waiting.status is Status.PLACED
+    assert learn(waiting, reserved()).status is Status.PAID
+
+
+def test_what_payments_has_charged_is_there_whether_or_not_inventory_was_heard() -> None:
+    """Nobody is charged for what is not set aside."""
+    assert an_order(captured()).status is Status.PAID
 
 
 def test_a_payment_that_arrives_after_cancellation_is_refunded_in_full() -> None:

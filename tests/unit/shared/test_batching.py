@@ -227,6 +227,29 @@ async def test_what_is_left_of_a_full_batch_is_not_patient_if_any_of_it_is_not(m
     assert handled == ["urgent", "patient", "urgent too"]
 
 
+async def test_a_batch_does_not_end_with_what_is_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parcel that was made and the telling of it are said at once: they are handled at once, however full the batch is."""
+    monkeypatch.setattr(batching, "PATIENCE", 3600)
+    batches: list[list[str]] = []
+    told: list[asyncio.Task[None]] = []
+
+    async def handle(items: list[str]) -> None:
+        batches.append(items)
+        if len(batches) == 1:
+            told.append(asyncio.create_task(batcher.submit(lambda: ["told 3"])))
+
+    batcher = Batcher(handle, limit=2)
+    submitted = [
+        asyncio.create_task(batcher.submit(partial(list, [said]), patient=said.startswith("made")))
+        for said in ("told 1", "made 2", "told 2", "made 3")
+    ]
+
+    await asyncio.gather(*submitted)
+
+    assert batches == [["told 1", "made 2", "told 2"], ["made 3", "told 3"]]
+    await asyncio.gather(*told)
+
+
 async def test_clients_that_ask_again_when_they_are_answered_go_on_together() -> None:
     """Half of them come first: not half of them in each batch from then on."""
     sizes: list[int] = []
