@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -248,9 +249,15 @@ def _read_time(value: Any) -> datetime:
     if value is None:
         return datetime.now(UTC)
     try:
-        return _time.validate_python(value).astimezone(UTC)
-    except (ValidationError, OverflowError) as error:
+        return _in_utc(value)
+    except (ValidationError, OverflowError, TypeError) as error:  # TypeError: a list or an object
         raise NotACloudEvent("time: should be an RFC 3339 timestamp with its offset") from error
+
+
+@lru_cache(maxsize=256, typed=True)
+def _in_utc(value: Any) -> datetime:
+    """Events that were announced together say the same time."""
+    return _time.validate_python(value).astimezone(UTC)
 
 
 def _event(item: dict[str, Any], envelope: Envelope, origin: Origin | None) -> Event:

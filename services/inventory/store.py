@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 import orjson
+from pydantic import TypeAdapter
 
 from services.inventory.allocation import Shortage
 from services.inventory.catalogue import Product, ProductIdTaken, SkuTaken
@@ -13,6 +14,10 @@ from services.inventory.shelf import Movement, Shelf, Shelves
 from shared.database import Row, Tx
 from shared.events.fields import Allocation, OrderedLine
 from shared.money import Money
+
+# as text: in a parameter of type jsonb[] a list would be taken for one more dimension
+_lines = TypeAdapter(tuple[OrderedLine, ...])
+_allocations = TypeAdapter(tuple[Allocation, ...])
 
 _RESERVATION = "order_id, state, lines, collected, paid, cancelled, stays, allocations, shortage, expires_at"
 
@@ -88,12 +93,12 @@ async def save(tx: Tx, reservations: Sequence[Reservation] = (), movements: Sequ
         tx.now,
         [each.order_id for each in reservations],
         [each.state for each in reservations],
-        [_json(each.lines) for each in reservations],
+        [_lines.dump_json(each.lines).decode() for each in reservations],
         [each.collected for each in reservations],
         [each.paid for each in reservations],
         [each.cancelled for each in reservations],
         [each.stays for each in reservations],
-        [_json(each.allocations) for each in reservations],
+        [_allocations.dump_json(each.allocations).decode() for each in reservations],
         [_shortage_json(each.shortage) for each in reservations],
         [each.expires_at for each in reservations],
         [each.sku for each in movements],
@@ -228,32 +233,27 @@ def reservation_of(row: Row) -> Reservation:
     state = State(row["state"])
     return Reservation(
         order_id=row["order_id"],
-        lines=tuple(OrderedLine(**line) for line in row["lines"]),
+        lines=_lines.validate_python(row["lines"]),
         collected=row["collected"],
         paid=row["paid"],
         cancelled=row["cancelled"],
         stays=row["stays"],
         expired=state is State.EXPIRED,
-        allocations=tuple(Allocation(**allocation) for allocation in row["allocations"]),
+        allocations=_allocations.validate_python(row["allocations"]),
         deducted=state is State.COMMITTED,
         shortage=_shortage(row["shortage"]),
         expires_at=row["expires_at"],
     )
 
 
-def _json(parts: Sequence[OrderedLine] | Sequence[Allocation]) -> str:
-    # as text: in a parameter of type jsonb[] a list would be taken for one more dimension
-    return orjson.dumps([part.model_dump() for part in parts]).decode()
-
-
 def _shortage_json(shortage: Shortage | None) -> str | None:
     if shortage is None:
         return None
-    missing = [line.model_dump() for line in shortage.missing]
+    missing = orjson.Fragment(_lines.dump_json(shortage.missing))
     return orjson.dumps({"reason": shortage.reason, "missing": missing}).decode()
 
 
 def _shortage(stored: dict[str, Any] | None) -> Shortage | None:
     if stored is None:
         return None
-    return Shortage(stored["reason"], tuple(OrderedLine(**line) for line in stored["missing"]))
+    return Shortage(stored["reason"], _lines.validate_python(stored["missing"]))

@@ -21,14 +21,18 @@ Fact = OrderPaid | StockDeducted | OrderCancelled | OrderReleased
 @on.any_of(OrderPaid, StockDeducted, OrderCancelled, OrderReleased, ours=True)
 async def learn_facts(facts: list[Fact], tx: Tx) -> None:
     """Add what others say to their orders' shipments, and do what it calls for: one parcel an order."""
-    before = await store.lock(tx, [fact.order_id for fact in facts])
+    orders = {fact.order_id for fact in facts}
+    before = await store.lock(tx, orders)
+    new = orders - before.keys()
+    before |= {order_id: shipping.unheard_of(order_id) for order_id in new}
     cancelled = [before[fact.order_id] for fact in facts if isinstance(fact, OrderCancelled)]
     begun = await store.call_off(tx, cancelled) if cancelled else set()
     after = dict(before)
     for fact in facts:
         known = after[fact.order_id]
         after[fact.order_id] = _learn(known, fact, tx.now, may_be_booked=known.shipment_id in begun)
-    await progress.settle(tx, before, after)
+    if known_by_now := await progress.settle(tx, before, after, new):
+        await learn_facts([fact for fact in facts if fact.order_id in known_by_now], tx)
 
 
 def _learn(known: Shipment, fact: Fact, now: datetime, *, may_be_booked: bool) -> Shipment:

@@ -52,7 +52,7 @@ async def _tell_shopper(errand: Errand) -> Answer:
 
 async def _record(kind: Kind, tx: Tx, answered: Sequence[tuple[Errand, Answer]]) -> None:
     """Add the answers to what is known, and say when those who did not answer are asked again."""
-    before = await store.lock(tx, [errand.shipment.order_id for errand, _ in answered])
+    before = await store.lock(tx, {errand.shipment.order_id for errand, _ in answered})
     after = dict(before)
     for errand, answer in answered:
         id = errand.shipment.order_id

@@ -2,7 +2,7 @@
 has become true is announced. Handlers, jobs and webhooks all end here."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -14,13 +14,16 @@ from shared.database import Tx
 from shared.records import replace
 
 
-async def settle(tx: Tx, before: Mapping[str, Shipment], after: Mapping[str, Shipment]) -> None:
-    """Keep what has changed of these orders' shipments, which are locked, and do what follows."""
+async def settle(tx: Tx, before: Mapping[str, Shipment], after: Mapping[str, Shipment], new: Collection[str] = ()) -> set[str]:
+    """Keep what has changed of these orders' shipments, which are locked or `new`, and do what follows. Those of the new whose
+    shipment somebody else has made at this moment are left out, and returned."""
     changed = {id: shipment for id, shipment in after.items() if shipment is not before[id]}
-    if not changed:
-        return
     changed = {id: await _at_once(shipment, tx.now) for id, shipment in (await _numbered(tx, changed)).items()}
-    await store.save(tx, changed.values())
+    if made := [shipment for id, shipment in changed.items() if id in new]:
+        kept = await store.insert(tx, made)
+        changed = {id: shipment for id, shipment in changed.items() if id in kept or id not in new}
+    if known := [shipment for id, shipment in changed.items() if id not in new]:
+        await store.save(tx, known)
     errands = [(shipment, kind) for id, shipment in changed.items() for kind in shipping.newly_owed(before[id], shipment)]
     if errands:
         await store.send(tx, errands)
@@ -28,7 +31,9 @@ async def settle(tx: Tx, before: Mapping[str, Shipment], after: Mapping[str, Shi
             tx.wake(kind)
     for id, shipment in changed.items():
         tx.announce(shipping.follows(before[id], shipment))
-    tx.once_committed(partial(metrics.count, tx, before, changed))
+    if changed:
+        tx.once_committed(partial(metrics.count, tx, before, changed))
+    return {shipment.order_id for shipment in made} - changed.keys()
 
 
 async def track(tx: Tx, scans: Sequence[Scan]) -> None:

@@ -215,6 +215,11 @@ class Shipment:
                 return self.needs_telling
 
 
+def unheard_of(order_id: str) -> Shipment:
+    """The shipment of an order of which nothing is known."""
+    return Shipment(id_of(order_id), order_id)
+
+
 def pay(shipment: Shipment, order: OrderPaid, carrier: str | None, at: datetime) -> Shipment:
     """A paid order is to be shipped, once, unless it was cancelled before."""
     if shipment.paid_at or shipment.cancelled_at:

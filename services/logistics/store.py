@@ -1,6 +1,6 @@
 """SQL that writes, inside a transaction it is given. One statement for the whole batch."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from services.logistics import shipping
 from services.logistics.settings import settings
 from services.logistics.shipping import Kind, Shipment
 from services.logistics.tracking import Scan, Status
@@ -22,6 +21,7 @@ LEASE_IN_CALLS = 4
 
 _FACTS = tuple(field.name for field in fields(Shipment))
 _COLUMNS = ", ".join(_FACTS)  # all that is ever put into a statement's text
+_CHANGING = [*(name for name in _FACTS if name not in ("shipment_id", "order_id")), "state"]
 _envelope = TypeAdapter(Envelope)
 
 
@@ -42,22 +42,38 @@ def shipment_of(row: Row) -> Shipment:
     return Shipment(**facts)
 
 
-async def lock(tx: Tx, order_ids: Iterable[str]) -> dict[str, Shipment]:
-    """Each order's shipment, locked in the order of the orders' ids; of which nothing is known yet, one without facts."""
-    wanted = sorted(set(order_ids))
+def _row_of(shipment: Shipment) -> dict[str, Any]:
+    """Its columns, without those that are null."""
+    facts = {name: fact for name, fact in vars(shipment).items() if fact is not None}
+    return facts | {
+        "shipment_id": str(shipment.shipment_id),  # Postgres's client has a class of its own for them
+        "state": shipment.state,
+        "ship_to": shipment.ship_to and shipment.ship_to.model_dump(),
+    }
+
+
+async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Shipment]:
+    """The shipments that are known of these orders, locked in the order of the orders' ids."""
     rows = await tx.fetch(
-        # one statement makes the row or locks it: two that learn of an order at once wait for each other
-        f"""
-        INSERT INTO shipment (shipment_id, order_id, state, created_at)
-        SELECT shipment_id, order_id, 'awaited', $3 FROM unnest($1::uuid[], $2::text[]) new (shipment_id, order_id)
-        ON CONFLICT ON CONSTRAINT shipment_is_one_an_order DO UPDATE SET order_id = excluded.order_id
-        RETURNING {_COLUMNS}
-        """,  # noqa: S608
-        [shipping.id_of(order_id) for order_id in wanted],
-        wanted,
-        tx.now,
+        f"SELECT {_COLUMNS} FROM shipment WHERE order_id = any($1::text[]) ORDER BY order_id FOR UPDATE",  # noqa: S608
+        sorted(order_ids),
     )
     return {row["order_id"]: shipment_of(row) for row in rows}
+
+
+async def insert(tx: Tx, shipments: Collection[Shipment]) -> set[str]:
+    """Keep shipments of orders of which nothing was known; the orders whose shipment is kept now. Of the others somebody else
+    has learned at this moment: they are left as they are, and can be locked."""
+    rows = await tx.fetch(
+        f"""
+        INSERT INTO shipment ({_COLUMNS}, state, created_at)
+        SELECT {_COLUMNS}, state, $2 FROM jsonb_populate_recordset(NULL::shipment, $1) ORDER BY order_id
+        ON CONFLICT ON CONSTRAINT shipment_is_one_an_order DO NOTHING RETURNING order_id
+        """,  # noqa: S608
+        [_row_of(shipment) for shipment in shipments],
+        tx.now,
+    )
+    return {row["order_id"] for row in rows}
 
 
 async def lock_scanned(tx: Tx, waybills: Collection[str]) -> dict[str, Shipment]:
@@ -77,30 +93,12 @@ async def allot_serials(tx: Tx, count: int) -> list[int]:
 
 async def save(tx: Tx, shipments: Collection[Shipment]) -> None:
     """Write what is known now of shipments that are locked."""
-    ordered = sorted(shipments, key=lambda shipment: shipment.order_id)
     await tx.execute(
-        """
-        UPDATE shipment
-           SET state = new.state, ship_to = new.ship_to, paid_at = new.paid_at, deducted_at = new.deducted_at,
-               phone = new.phone, contents = new.contents, value = new.value, currency = new.currency,
-               carrier = new.carrier, serial = new.serial, refused = new.refused, waybill = new.waybill,
-               tracking_url = new.tracking_url, booked_at = new.booked_at, told_at = new.told_at, told_by = new.told_by,
-               in_transit_at = new.in_transit_at, delivered_at = new.delivered_at, failed_at = new.failed_at,
-               failure = new.failure, released_at = new.released_at, cancelled_at = new.cancelled_at,
-               withdrawn_at = new.withdrawn_at, answered_failure_at = new.answered_failure_at
-          FROM unnest($1::text[], $2::jsonb[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-                      $8::text[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[],
-                      $15::text[], $16::timestamptz[], $17::timestamptz[], $18::text[], $19::timestamptz[],
-                      $20::timestamptz[], $21::timestamptz[], $22::text[], $23::timestamptz[], $24::timestamptz[],
-                      $25::timestamptz[], $26::timestamptz[])
-               new (state, ship_to, shipment_id, order_id, paid_at, deducted_at, phone, contents, value, currency, carrier,
-                    serial, refused, waybill, tracking_url, booked_at, told_at, told_by, in_transit_at, delivered_at,
-                    failed_at, failure, released_at, answered_failure_at, cancelled_at, withdrawn_at)
-         WHERE shipment.shipment_id = new.shipment_id
-        """,
-        [shipment.state for shipment in ordered],
-        [shipment.ship_to and shipment.ship_to.model_dump() for shipment in ordered],
-        *([getattr(shipment, name) for shipment in ordered] for name in _FACTS if name != "ship_to"),
+        f"""
+        UPDATE shipment SET ({", ".join(_CHANGING)}) = ({", ".join(f"known.{name}" for name in _CHANGING)})
+          FROM jsonb_populate_recordset(NULL::shipment, $1) known WHERE shipment.shipment_id = known.shipment_id
+        """,  # noqa: S608
+        [_row_of(shipment) for shipment in shipments],
     )
 
 

@@ -186,6 +186,11 @@ class Payment:
         return PaymentReviewRequired(order_id=self.order_id, payment_id=str(self.id), reasons=tuple(r for r in reasons if r))
 
 
+def unheard_of(order_id: str) -> Payment:
+    """The payment of an order of which nothing is known."""
+    return Payment(id_of(order_id), order_id)
+
+
 def learn(payment: Payment, fact: Fact, now: datetime) -> Payment:
     """The payment with one more fact; one that is known already changes nothing."""
     known = _with(payment, fact, now)

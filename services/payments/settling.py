@@ -2,7 +2,7 @@
 answers all end here, so that it makes no difference which came first."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from functools import partial
 from typing import TypeVar
 
@@ -20,22 +20,24 @@ Refunds = Mapping[RefundKey, Refund]
 
 async def learn(tx: Tx, news: Sequence[tuple[str, Fact]], asked: Mapping[str, Errand] | None = None) -> None:
     """Add facts to orders' payments. `asked`: what their provider has just been asked."""
-    before = await store.lock(tx, {order_id for order_id, _ in news})
-    after = dict(before)
-    for order_id, fact in news:
-        after[order_id] = charging.learn(after[order_id], fact, tx.now)
-    for order_id, payment in after.items():
-        charged = await _charged_at_once(tx, payment)
-        after[order_id] = charging.plan(before[order_id], charged, tx.now, (asked or {}).get(order_id))
-    await _save(tx, before, [payment for order_id, payment in after.items() if payment != before[order_id]])
+    orders = {order_id for order_id, _ in news}
+    known = await store.lock(tx, orders)
+    new = orders - known.keys()
+    before = known | {order_id: charging.unheard_of(order_id) for order_id in new}
+    after = await _learned(tx, before, news, asked or {})
+    known_by_now = new - await store.insert(tx, [after[order_id] for order_id in new]) if new else new
+    after = {order_id: payment for order_id, payment in after.items() if order_id not in known_by_now}
+    await _save(tx, before, [payment for order_id, payment in after.items() if payment != before[order_id]], new)
     if ended := {order_id: payment for order_id, payment in after.items() if payment.ending and not before[order_id].ending}:
         waiting = await store.lock_refunds(tx, ended)
         await _settle(tx, ended, waiting, waiting)
+    if known_by_now:
+        await learn(tx, [(order_id, fact) for order_id, fact in news if order_id in known_by_now], asked)
 
 
 async def learn_refunds(tx: Tx, said: Sequence[Refund]) -> None:
     """Add what orders asked for, or what a shop says it gave back. Raises Contradiction."""
-    payments = await store.lock(tx, {refund.order_id for refund in said})
+    payments = await _lock_all(tx, {refund.order_id for refund in said})
     before = await store.lock_refunds(tx, payments)
     after = dict(before)
     for refund in said:
@@ -53,6 +55,28 @@ async def learn_answers(tx: Tx, answers: Sequence[tuple[Refund, refunds.Answer]]
     await _settle(tx, payments, before, after)
 
 
+async def _lock_all(tx: Tx, orders: Set[str]) -> dict[str, Payment]:
+    """The orders' payments, locked; an order of which nothing was known has an empty one from now on."""
+    known = await store.lock(tx, orders)
+    if new := orders - known.keys():
+        await store.insert(tx, [charging.unheard_of(order_id) for order_id in new])
+        known |= await store.lock(tx, new)
+    return known
+
+
+async def _learned(
+    tx: Tx, before: Mapping[str, Payment], news: Sequence[tuple[str, Fact]], asked: Mapping[str, Errand]
+) -> dict[str, Payment]:
+    """The payments with what is new, and with what is to be asked of their providers now."""
+    after = dict(before)
+    for order_id, fact in news:
+        after[order_id] = charging.learn(after[order_id], fact, tx.now)
+    for order_id, payment in after.items():
+        planned = charging.plan(before[order_id], await _charged_at_once(tx, payment), tx.now, asked.get(order_id))
+        after[order_id] = _traced(tx, planned) if planned != before[order_id] else before[order_id]
+    return after
+
+
 async def _charged_at_once(tx: Tx, payment: Payment) -> Payment:
     """A channel without a partner answers within the transaction."""
     if payment.errand is not Errand.CHARGE or not (channel := channels.of(payment.terms)).at_once:
@@ -60,14 +84,15 @@ async def _charged_at_once(tx: Tx, payment: Payment) -> Payment:
     return charging.learn(payment, await channel.carry_out(Errand.CHARGE, payment), tx.now)
 
 
-async def _save(tx: Tx, before: Mapping[str, Payment], changed: Sequence[Payment]) -> None:
-    if not changed:
-        return
-    kept = [_traced(tx, payment) for payment in changed]
-    await store.save(tx, kept, [entry for payment in kept for entry in ledger.of_charge(before[payment.order_id], payment)])
-    tx.announce(event for payment in kept for event in charging.follows(before[payment.order_id], payment))
-    tx.once_committed(partial(metrics.count_charges, before, kept))
-    if any(payment.due_at is not None and payment.due_at <= tx.now for payment in kept):
+async def _save(tx: Tx, before: Mapping[str, Payment], changed: Sequence[Payment], new: Collection[str]) -> None:
+    """Keep these payments, but for the `new`, which are kept already, and announce what has become of all of them."""
+    known = [payment for payment in changed if payment.order_id not in new]
+    entries = [entry for payment in changed for entry in ledger.of_charge(before[payment.order_id], payment)]
+    if known or entries:
+        await store.save(tx, known, entries)
+    tx.announce(event for payment in changed for event in charging.follows(before[payment.order_id], payment))
+    tx.once_committed(partial(metrics.count_charges, before, changed))
+    if any(payment.due_at is not None and payment.due_at <= tx.now for payment in changed):
         tx.wake("charge")
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.payments import charging, refunds
+from services.payments import refunds
 from services.payments.charging import Ending, Payment
 from services.payments.facts import Placed
 from services.payments.ledger import Entry
@@ -19,26 +19,42 @@ LEASE_IN_CALLS = 4
 """A claim is somebody's for so many of a partner's time-outs: no claim makes more than two calls, each of them bounded."""
 
 
+_KEPT = (
+    *("amount", "currency", "channel", "token", "collected_by", "receipt", "concerns", "reserved", "expired", "cancelled"),
+    *("released_at", "answered", "stop_asked", "provider_id", "url", "held_at", "hold_reason", "reference", "refused", "closed"),
+    *("doubt", "state", "ending", "refunding", "errand", "due_at", "attempts", "cause"),
+)
+"""The columns that say what is known of a payment. Claiming alone says that its provider was asked (`attempted_at`)."""
+
+
 async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Payment]:
-    """The orders' payments, locked until the transaction ends; an order not heard of before gets one."""
-    wanted = sorted(order_ids)
+    """The payments that are known of these orders, locked in the order of the orders' ids."""
     rows = await tx.fetch(
-        """
-        INSERT INTO payment (order_id, id)
-        SELECT * FROM unnest($1::text[], $2::uuid[]) AS heard (order_id, id) ORDER BY order_id
-            ON CONFLICT (order_id) DO UPDATE SET order_id = EXCLUDED.order_id  -- locks what is there already
-        RETURNING *
-        """,
-        wanted,
-        [charging.id_of(order_id) for order_id in wanted],
+        "SELECT * FROM payment WHERE order_id = any($1::text[]) ORDER BY order_id FOR UPDATE", sorted(order_ids)
     )
     return {row["order_id"]: payment_of(row) for row in rows}
+
+
+async def insert(tx: Tx, payments: Collection[Payment]) -> set[str]:
+    """Keep payments of orders of which nothing was known; the orders whose payment is kept now. Of the others somebody else has
+    learned at this moment: they are left as they are, and can be locked."""
+    rows = await tx.fetch(
+        f"""
+        INSERT INTO payment (order_id, id, {", ".join(_KEPT)}, ended_at)
+        SELECT order_id, id, {", ".join(_KEPT)}, CASE WHEN ending IS NOT NULL THEN $2::timestamptz END
+          FROM jsonb_populate_recordset(NULL::payment, $1) ORDER BY order_id
+            ON CONFLICT (order_id) DO NOTHING RETURNING order_id
+        """,  # noqa: S608
+        [_row_of(payment) for payment in payments],
+        tx.now,
+    )
+    return {row["order_id"] for row in rows}
 
 
 async def save(tx: Tx, payments: Sequence[Payment] = (), entries: Sequence[Entry] = ()) -> None:
     """Keep what is known of these payments, which are locked, and add to the ledger what has moved, by one statement."""
     await tx.execute(
-        """
+        f"""
         WITH entered AS (
             INSERT INTO ledger_entry (kind, payment_id, order_id, refund_id, amount, currency, channel, collected_by, reference,
                                       at)
@@ -47,18 +63,12 @@ async def save(tx: Tx, payments: Sequence[Payment] = (), entries: Sequence[Entry
                           $11::text[]) AS moved
         )
         UPDATE payment
-           SET (amount, currency, channel, token, collected_by, receipt, concerns, reserved, expired, cancelled, released_at,
-                answered, stop_asked, provider_id, url, held_at, hold_reason, reference, refused, closed, doubt, state, ending,
-                refunding, errand, due_at, attempts, cause, ended_at)
-             = (known.amount, known.currency, known.channel, known.token, known.collected_by, known.receipt, known.concerns,
-                known.reserved, known.expired, known.cancelled, known.released_at, known.answered, known.stop_asked,
-                known.provider_id, known.url, known.held_at, known.hold_reason, known.reference, known.refused,
-                known.closed, known.doubt,
-                known.state, known.ending, known.refunding, known.errand, known.due_at, known.attempts, known.cause,
+           SET ({", ".join(_KEPT)}, ended_at)
+             = ({", ".join(f"known.{column}" for column in _KEPT)},
                 coalesce(payment.ended_at, CASE WHEN known.ending IS NOT NULL THEN $2::timestamptz END))
           FROM jsonb_populate_recordset(NULL::payment, $1) AS known
          WHERE payment.order_id = known.order_id
-        """,
+        """,  # noqa: S608
         [_row_of(payment) for payment in payments],
         tx.now,
         [entry.kind for entry in entries],
@@ -202,9 +212,11 @@ def _placed_of(row: Row) -> Placed | None:
 
 
 def _row_of(payment: Payment) -> dict[str, Any]:
+    """Its columns, without those that are null."""
     terms = payment.placed
-    return {
+    row = {
         "order_id": payment.order_id,
+        "id": str(payment.id),  # Postgres's client has a class of its own for them
         "amount": terms and terms.amount.amount,
         "currency": terms and terms.amount.currency,
         "channel": terms and terms.channel,
@@ -219,6 +231,7 @@ def _row_of(payment: Payment) -> dict[str, Any]:
         "cause": payment.cause,
         **{name: getattr(payment, name) for name in _SAME_IN_BOTH},
     }
+    return {column: value for column, value in row.items() if value is not None}
 
 
 def refund_of(row: Row) -> Refund:

@@ -5,9 +5,11 @@ Each service gets a database and a vhost of its own, in which no other service l
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from deploy.stack.servers import Servers
+from shared.database import BY_KEY, Database, speak_json
 from tests.service.house import Bus, Client, House, a_client, a_house
 
 
@@ -19,6 +21,15 @@ async def house(
     service = Path(str(request.path)).parent.name
     async with a_house(service, servers, tmp_path_factory.mktemp(service)) as house:
         yield house
+
+
+@pytest.fixture
+async def database(house: House, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """The service's own, as another process of it would see it; what is announced in it goes nowhere."""
+    service = Path(str(request.path)).parent.name
+    settings = {"search_path": service, **BY_KEY}
+    async with asyncpg.create_pool(house.database_url, min_size=1, server_settings=settings, init=speak_json) as pool:
+        yield Database(pool, service)
 
 
 @pytest.fixture

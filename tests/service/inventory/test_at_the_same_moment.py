@@ -1,22 +1,12 @@
 """Two replicas that hear of an order at the same moment."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-
-import asyncpg
-import pytest
 
 from services.inventory import store
 from services.inventory.reservation import Reservation
-from shared.database import Database, speak_json
-from tests.service.house import House
-
-
-@pytest.fixture
-async def database(house: House) -> AsyncIterator[Database]:
-    async with asyncpg.create_pool(house.database_url, server_settings={"search_path": "inventory"}, init=speak_json) as pool:
-        yield Database(pool, "inventory")
+from shared.database import Database
+from tests.service.moments import until_one_waits
 
 
 async def test_one_waits_for_the_other_and_sees_what_it_has_learned(database: Database, order_id: str) -> None:
@@ -29,8 +19,7 @@ async def test_one_waits_for_the_other_and_sees_what_it_has_learned(database: Da
     async with database.transaction() as tx:
         known = await store.lock_reservations(tx, {order_id, second})
         later = asyncio.create_task(hear_later())
-        while not await database.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-            await asyncio.sleep(0.01)
+        await until_one_waits(database)
         await store.save(tx, [replace(known[order_id], cancelled=True)])
 
     blank = Reservation(order_id)

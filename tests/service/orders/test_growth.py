@@ -1,20 +1,7 @@
 """What orders does every second costs no more with more orders."""
 
-from collections.abc import AsyncIterator
-
-import asyncpg
-import pytest
-
 from services.orders import store
-from shared.database import BY_KEY, Database, speak_json
-from tests.service.house import House
-
-
-@pytest.fixture
-async def database(house: House) -> AsyncIterator[Database]:
-    settings = {"search_path": "orders", **BY_KEY}
-    async with asyncpg.create_pool(house.database_url, min_size=1, max_size=1, server_settings=settings, init=speak_json) as pool:
-        yield Database(pool, "orders")
+from shared.database import Database
 
 
 async def test_looking_for_what_is_to_be_completed_reads_no_other_orders(database: Database) -> None:

@@ -1,6 +1,6 @@
 """Stands in for services/logistics/store.py."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -39,12 +39,14 @@ def _of(tx: Tx) -> LogisticsTables:
     return tables
 
 
-async def lock(tx: Tx, order_ids: Iterable[str]) -> dict[str, Shipment]:
-    known, wanted = _of(tx).shipments, sorted(set(order_ids))
-    for order_id in wanted:
-        if order_id not in known:
-            known[order_id] = Shipment(UUID(int=draw(tx)), order_id)
-    return {order_id: known[order_id] for order_id in wanted}
+async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Shipment]:
+    known = _of(tx).shipments
+    return {order_id: known[order_id] for order_id in sorted(order_ids) if order_id in known}
+
+
+async def insert(tx: Tx, shipments: Collection[Shipment]) -> set[str]:
+    await save(tx, shipments)
+    return {shipment.order_id for shipment in shipments}
 
 
 async def lock_scanned(tx: Tx, waybills: Collection[str]) -> dict[str, Shipment]:

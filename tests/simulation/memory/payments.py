@@ -10,7 +10,7 @@ from services.payments.ledger import Entry
 from services.payments.refunds import Owed, Refund, RefundKey
 from shared.database import Tx
 from shared.records import replace
-from tests.simulation.memory.tables import Tables, draw, require
+from tests.simulation.memory.tables import Tables, require
 
 LEASE = timedelta(seconds=20)
 
@@ -36,10 +36,14 @@ def _of(tx: Tx) -> PaymentsTables:
 
 async def lock(tx: Tx, order_ids: Collection[str]) -> dict[str, Payment]:
     known = _of(tx).payments
-    for order_id in sorted(order_ids):
-        if order_id not in known:
-            known[order_id] = Payment(UUID(int=draw(tx)), order_id)
-    return {order_id: known[order_id] for order_id in sorted(order_ids)}
+    return {order_id: known[order_id] for order_id in sorted(order_ids) if order_id in known}
+
+
+async def insert(tx: Tx, payments: Collection[Payment]) -> set[str]:
+    for payment in payments:
+        _check(payment)
+        _of(tx).payments[payment.order_id] = payment
+    return {payment.order_id for payment in payments}
 
 
 async def save(tx: Tx, payments: Sequence[Payment] = (), entries: Sequence[Entry] = ()) -> None:
