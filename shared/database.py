@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import asyncpg
@@ -148,6 +148,8 @@ class Tx:
         self._causes |= {cause.correlation_id or cause.subject: cause for cause in causes}
 
 
+EVER = datetime.min.replace(tzinfo=UTC)
+
 Entries = Sequence[tuple[Event, Envelope]]
 
 
@@ -160,23 +162,18 @@ class Journal:
     columns: Callable[[Tx, Entries], Sequence[Sequence[Any]]]
 
 
+@dataclass(eq=False)
 class Database:
-    """The one opener of transactions: commits with the outbox, then hands what was announced to the relay."""
+    """The one opener of transactions: commits with the outbox, then hands what was announced to the relay. `by_id_since`: our
+    own events of that time and later are known in the inbox by their ids."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        service: str,
-        publish: Callable[[list[Outgoing]], None] = lambda _: None,
-        wake: Callable[[str], None] = lambda _: None,
-        journal: Journal | None = None,
-    ) -> None:
-        self.pool = pool
-        self.service = service
-        self._publish = publish
-        self._wake = wake
-        self._journal = journal
-        self._clock = Clock()
+    pool: Pool
+    service: str
+    publish: Callable[[list[Outgoing]], None] = lambda _: None
+    wake: Callable[[str], None] = lambda _: None
+    journal: Journal | None = None
+    by_id_since: datetime = EVER
+    _clock: Clock = field(default_factory=Clock, init=False)
 
     @asynccontextmanager
     async def transaction(self, causes: Iterable[Envelope] = ()) -> AsyncIterator[Tx]:
@@ -184,16 +181,16 @@ class Database:
         async with self.pool.acquire() as connection, connection.transaction():
             tx = Tx(telemetry.statements_of(connection), self.service, await self._clock.now(connection), causes)
             yield tx
-            if self._journal is None:
+            if self.journal is None:
                 await write(tx, tx.outgoing)
             else:
                 entries = [(event, event.envelope) for event in tx.heard]
                 # what is only forwarded will be heard
                 entries += [(out.event, out.envelope) for out in tx.outgoing if out.envelope.is_ours]
-                await write(tx, tx.outgoing, self._journal.statement, self._journal.columns(tx, entries))
-        self._publish(tx.outgoing)
+                await write(tx, tx.outgoing, self.journal.statement, self.journal.columns(tx, entries))
+        self.publish(tx.outgoing)
         for job in tx.woken:
-            self._wake(job)
+            self.wake(job)
         # taken from it: each holds the transaction, and a ring of all that it touched would wait for the collector
         afterwards, tx.afterwards = tx.afterwards, []
         for do in afterwards:

@@ -15,6 +15,13 @@ LONG = 3600.0
 """Seconds that a statement may take."""
 
 _ID = "md5({column}::text || n)::uuid"
+_HEARD_BEFORE = (
+    "overlay({id} placing lpad(to_hex((extract(epoch FROM received_at) * 1000)::bigint - n), 12, '0') from 1)::uuid".format(
+        id="md5(key::text || n)"
+    )
+)
+"""Keys are in the sequence of time."""
+
 _WAYBILL = "waybill || '-' || n"
 _FACTS = """
     jsonb_set(jsonb_set(facts, '{parcel,waybill}', to_jsonb((facts #>> '{parcel,waybill}') || '-' || n)),
@@ -107,7 +114,7 @@ async def _copy_inbox(servers: Servers, service: str, share: float, numbers: ran
     """As many rows for each copy as there were for each order: nothing in them says whose they are."""
     async with servers.connection() as connection:
         columns = [row["attname"] for row in await connection.fetch(_COLUMNS, f"{service}.inbox")]
-        changed = {"key": _ID.format(column="key")}
+        changed = {"key": _HEARD_BEFORE}
         await connection.execute(
             f"""
             INSERT INTO {service}.inbox ({", ".join(columns)}) SELECT {", ".join(changed.get(each, each) for each in columns)}
