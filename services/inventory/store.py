@@ -15,7 +15,7 @@ from shared.database import Row, Tx
 from shared.events.fields import Allocation, OrderedLine
 from shared.money import Money
 
-# as text: in a parameter of type jsonb[] a list would be taken for one more dimension
+# written as text: in a parameter of type jsonb[] a list would be taken for one more dimension
 _lines = TypeAdapter(tuple[OrderedLine, ...])
 _allocations = TypeAdapter(tuple[Allocation, ...])
 

@@ -143,6 +143,19 @@ async def a_house(name: str, servers: Servers, folder: Path) -> AsyncIterator[Ho
         yield House(client, partners, bus, servers.postgres.superuser_url, servers.rabbitmq.url)
 
 
+async def a_database(servers: Servers, service: str) -> str:
+    """The address of a new database with the service's schema in it, and nothing that works on it."""
+    name = f"t_{service}_{uuid4().hex[:8]}"
+    admin = await asyncpg.connect(servers.postgres.superuser_url)
+    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.close()
+    url = urlsplit(servers.postgres.superuser_url)._replace(path=f"/{name}").geturl()
+    connection = await asyncpg.connect(url)
+    await migrate(connection, service)
+    await connection.close()
+    return url
+
+
 def a_client(base_url: str, headers: Mapping[str, str]) -> Client:
     """Who asks a service, or the sandbox."""
     return Client(base_url=base_url, headers=headers, verify=PLAIN, trust_env=False, timeout=30)

@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from deploy.migrations import migrate
 from deploy.stack.servers import Servers
 from shared import codec, dead_letters, inbox
 from shared.database import Database, Tx, speak_json
@@ -19,6 +18,7 @@ from shared.events import Envelope, Event
 from shared.events.orders import OrderPaid
 from shared.problems import Conflict
 from tests.builders import a_paid_order
+from tests.service.house import a_database
 
 
 class Killed(BaseException):
@@ -68,13 +68,8 @@ class Shelf:
 
 @pytest.fixture(scope="module")
 async def shelf(servers: Servers) -> AsyncIterator[Shelf]:
-    name = f"t_letters_{uuid4().hex[:8]}"
-    admin = await asyncpg.connect(servers.postgres.superuser_url)
-    await admin.execute(f"CREATE DATABASE {name}")
-    await admin.close()
-    url = servers.postgres.superuser_url.rpartition("/")[0] + f"/{name}"
+    url = await a_database(servers, "orders")
     connection = await asyncpg.connect(url)
-    await migrate(connection, "orders")
     await connection.execute("CREATE TABLE orders.effect (id text)")
     await connection.close()
     async with asyncpg.create_pool(url, min_size=1, server_settings={"search_path": "orders"}, init=speak_json) as pool:

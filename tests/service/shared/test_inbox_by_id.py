@@ -9,17 +9,13 @@ import pytest
 
 from deploy.migrations import migrate
 from deploy.stack.servers import Servers
+from tests.service.house import a_database
 
 
 @pytest.fixture
 async def connection(servers: Servers) -> AsyncIterator[asyncpg.Connection]:
     """To a database of the test's own, with the schema of orders."""
-    name = f"t_inbox_{uuid4().hex[:8]}"
-    admin = await asyncpg.connect(servers.postgres.superuser_url)
-    await admin.execute(f"CREATE DATABASE {name}")
-    await admin.close()
-    connection = await asyncpg.connect(servers.postgres.superuser_url.rpartition("/")[0] + f"/{name}")
-    await migrate(connection, "orders")
+    connection = await asyncpg.connect(await a_database(servers, "orders"))
     yield connection
     await connection.close()
 
