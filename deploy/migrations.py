@@ -30,7 +30,8 @@ async def migrate(connection: asyncpg.Connection, service: str) -> list[str]:
     """Bring the service's schema up to date; the names of what was applied.
 
     Services may run meanwhile: a file that cannot have a lock within five seconds fails and leaves no trace, those before it
-    stay, and the next call goes on there. Raises asyncpg.LockNotAvailableError, and MigrationChanged.
+    stay, and the next call goes on there. A file may ask `current_setting('orderbus.is_new')` whether the schema was empty.
+    Raises asyncpg.LockNotAvailableError, and MigrationChanged.
     """
     await connection.execute("SELECT pg_advisory_lock($1, hashtext($2))", LOCK, service)
     try:
@@ -40,7 +41,7 @@ async def migrate(connection: asyncpg.Connection, service: str) -> list[str]:
             name, sql = name_of(file), file.read_text()
             checksum = sha256(sql.encode()).hexdigest()
             if name not in known:
-                await _apply(connection, service, name, sql, checksum)
+                await _apply(connection, service, name, sql, checksum, is_new=not known)
                 applied.append(name)
             elif known[name] != checksum:
                 raise MigrationChanged(f"{name} was changed after it was applied to schema {service}: make a new file")
@@ -61,8 +62,10 @@ async def _applied(connection: asyncpg.Connection, service: str) -> dict[str, st
     return {row["name"]: row["checksum"] for row in await connection.fetch(f"SELECT name, checksum FROM {service}.migration")}
 
 
-async def _apply(connection: asyncpg.Connection, service: str, name: str, sql: str, checksum: str) -> None:
+async def _apply(connection: asyncpg.Connection, service: str, name: str, sql: str, checksum: str, *, is_new: bool) -> None:
     async with connection.transaction():
-        await connection.execute(f"SET LOCAL search_path = {service}; SET LOCAL lock_timeout = '5s'")
+        await connection.execute(
+            f"SET LOCAL search_path = {service}; SET LOCAL lock_timeout = '5s'; SET LOCAL orderbus.is_new = {is_new}"
+        )
         await connection.execute(sql)
         await connection.execute("INSERT INTO migration (name, checksum) VALUES ($1, $2)", name, checksum)

@@ -75,6 +75,9 @@ async def speak_json(connection: asyncpg.Connection) -> None:
     )
 
 
+EVER = datetime.min.replace(tzinfo=UTC)
+
+
 class Reader(Protocol):
     """What reads: a transaction, or a connection outside one."""
 
@@ -84,12 +87,16 @@ class Reader(Protocol):
 
 
 class Tx:
-    """One open transaction. What is announced in it is published after it has committed, and only then."""
+    """One open transaction. What is announced in it is published after it has committed, and only then. `alone_since`: events of
+    that time and later are heard by no process of the release before."""
 
-    def __init__(self, connection: Any, service: str, now: datetime, causes: Iterable[Envelope] = ()) -> None:
+    def __init__(
+        self, connection: Any, service: str, now: datetime, causes: Iterable[Envelope] = (), alone_since: datetime = EVER
+    ) -> None:
         self._connection = connection
         self.service = service
         self.now = now
+        self.alone_since = alone_since
         self.outgoing: list[Outgoing] = []
         self.woken: set[str] = set()
         self.afterwards: list[Callable[[], None]] = []
@@ -148,8 +155,6 @@ class Tx:
         self._causes |= {cause.correlation_id or cause.subject: cause for cause in causes}
 
 
-EVER = datetime.min.replace(tzinfo=UTC)
-
 Entries = Sequence[tuple[Event, Envelope]]
 
 
@@ -164,22 +169,23 @@ class Journal:
 
 @dataclass(eq=False)
 class Database:
-    """The one opener of transactions: commits with the outbox, then hands what was announced to the relay. `by_id_since`: our
-    own events of that time and later are known in the inbox by their ids."""
+    """The one opener of transactions: commits with the outbox, then hands what was announced to the relay."""
 
     pool: Pool
     service: str
     publish: Callable[[list[Outgoing]], None] = lambda _: None
     wake: Callable[[str], None] = lambda _: None
     journal: Journal | None = None
-    by_id_since: datetime = EVER
+    alone_since: datetime = EVER
     _clock: Clock = field(default_factory=Clock, init=False)
 
     @asynccontextmanager
     async def transaction(self, causes: Iterable[Envelope] = ()) -> AsyncIterator[Tx]:
         """Everything in the block commits together, or nothing does. `causes`: what led here, if it is no event."""
         async with self.pool.acquire() as connection, connection.transaction():
-            tx = Tx(telemetry.statements_of(connection), self.service, await self._clock.now(connection), causes)
+            tx = Tx(
+                telemetry.statements_of(connection), self.service, await self._clock.now(connection), causes, self.alone_since
+            )
             yield tx
             if self.journal is None:
                 await write(tx, tx.outgoing)

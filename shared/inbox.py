@@ -32,10 +32,10 @@ _in_hand: dict[object, tuple[float, int]] = {}
 """Since when, and how many: what `handle` was called with and has not returned from."""
 
 
-def key_of(envelope: Envelope, by_id_since: datetime) -> UUID:
-    """What the inbox knows the event by. Of ours it is the id, once all processes know them so: ids are in the sequence of time,
+def key_of(envelope: Envelope, alone_since: datetime) -> UUID:
+    """What the inbox knows the event by. Of ours it is the id, once this release is alone: ids are in the sequence of time,
     hashes would be written all over an index of millions."""
-    if envelope.is_ours and envelope.time >= by_id_since:
+    if envelope.is_ours and envelope.time >= alone_since:
         with suppress(ValueError):
             return UUID(envelope.id)
     return UUID(bytes=blake2b(envelope.identity, digest_size=16).digest())
@@ -83,7 +83,7 @@ async def handle_once(database: Database, handler: Handle[Any], events: Sequence
     """One transaction: the inbox rows, the handler's writes, the outbox rows. Raises what the handler raises."""
     with telemetry.handling(events):
         async with database.transaction() as tx:
-            fresh = await _not_heard_before(tx, events, database.by_id_since)
+            fresh = await _not_heard_before(tx, events)
             if fresh:
                 tx.hear(fresh)
                 await handler(fresh, tx)
@@ -106,8 +106,8 @@ def _count(events: Sequence[Event], fresh: Sequence[Event]) -> None:
         metrics.observe(metrics.event_age.labels(event_type), [(age, telemetry.recorded_trace_id(envelope))])
 
 
-async def _not_heard_before(tx: Tx, events: Sequence[Event], by_id_since: datetime) -> list[Event]:
-    by_key = {key_of(event.envelope, by_id_since): event for event in events}
+async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:
+    by_key = {key_of(event.envelope, tx.alone_since): event for event in events}
     # in the order of the keys: two replicas with the same events wait for each other instead of deadlocking
     keys = sorted(by_key)
     rows = await tx.fetch(

@@ -66,7 +66,7 @@ def _still_waits_for_a_person(case: Case) -> bool:
 
 def _by_inventory(case: Case) -> Iterator[Event]:
     held, id = case.reservation, case.order.id
-    if held.allocations and (case.order.waits_for_stock or not case.payment.reserved):
+    if held.allocations and (not case.payment.reserved or (held.collected and not case.order.reserved)):
         yield StockReserved(order_id=id, allocations=held.allocations, expires_at=held.expires_at)
     if held.deducted and case.shipment.deducted_at is None:
         yield StockDeducted(order_id=id, allocations=held.allocations)

@@ -1,6 +1,6 @@
 """Events in: what happens on X?"""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.orders import admission, lifecycle, placing, progress, store
 from services.orders.interception import suspicions, suspicions_of_paid
@@ -91,7 +91,7 @@ NOTED = (StockDeducted, StockReleased, ShipmentCancelled)
 )
 async def learn_facts(facts: list[Event], tx: Tx) -> None:
     """Add what others say to their orders, and announce what follows."""
-    telling = [fact for fact in facts if not is_only_noted(fact)]
+    telling = [fact for fact in facts if not is_only_noted(fact, tx.alone_since)]
     if not telling:
         return
     before = await store.lock(tx, {fact.subject for fact in telling})
@@ -102,9 +102,12 @@ async def learn_facts(facts: list[Event], tx: Tx) -> None:
     progress.announce(tx, [(before[id], order) for id, order in after.items()])
 
 
-def is_only_noted(fact: Event) -> bool:
-    """Nothing follows from it here. Stock that is set aside until the order is paid: its charge says so too."""
-    return isinstance(fact, NOTED) or (isinstance(fact, StockReserved) and fact.expires_at is not None)
+def is_only_noted(fact: Event, alone_since: datetime) -> bool:
+    """Nothing follows from it here. Stock that is set aside until the order is paid: its charge says so too, to a process of this
+    release."""
+    if isinstance(fact, StockReserved):
+        return fact.expires_at is not None and fact.envelope.time >= alone_since
+    return isinstance(fact, NOTED)
 
 
 # a shop that took the money itself says so when it has given it back

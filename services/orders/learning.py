@@ -65,7 +65,9 @@ def _(fact: PaymentReviewRequired, order: Order) -> Order:
 
 @_add.register
 def _(fact: PaymentCaptured, order: Order) -> Order:
-    return order.but(captured=fact.amount.amount, receipt=PaymentReceipt(channel=fact.channel, reference=fact.reference))
+    # nobody is charged for what is not set aside, so the charge says that it is
+    receipt = PaymentReceipt(channel=fact.channel, reference=fact.reference)
+    return order.but(captured=fact.amount.amount, receipt=receipt, reserved=True)
 
 
 @_add.register

@@ -117,19 +117,13 @@ class Order(Fact):
         return self.placed is not None and (not self.intercepted or self.released_at is not None)
 
     @property
-    def waits_for_stock(self) -> bool:
-        """A shop has the money, and nobody has said that stock is set aside. Payments charges nobody for what is not there: its
-        charge says that it is."""
-        return not self.reserved and self.placed is not None and self.placed.collected_by is not None
-
-    @property
     def is_paid(self) -> bool:
         """Stock is set aside and the whole total is there: it may be shipped. Of an order that costs nothing, too, it is
         known only once somebody has said so: there is a receipt then."""
         return (
             self.placed is not None
             and self.proceeds
-            and not self.waits_for_stock
+            and self.reserved
             and self.receipt is not None
             and self.captured >= self.placed.total.amount
             and not self.cancel_reason

@@ -66,7 +66,10 @@ def test_a_shops_money_alone_does_not_pay_an_order_whose_stock_is_not_set_aside(
 
 def test_what_payments_has_charged_is_there_whether_or_not_inventory_was_heard() -> None:
     """Nobody is charged for what is not set aside."""
-    assert an_order(captured()).status is Status.PAID
+    charged = an_order(captured())
+
+    assert charged.status is Status.PAID
+    assert lifecycle.follows(charged, learn(charged, reserved())) == []
 
 
 def test_a_payment_that_arrives_after_cancellation_is_refunded_in_full() -> None:

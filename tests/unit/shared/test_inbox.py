@@ -10,8 +10,8 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 AN_ID = "019ab5b2-0000-7000-8000-000000000001"
 
 
-def key(id: str, source: str, subject: str = "T-1", since: datetime = NOW) -> UUID:
-    return key_of(Envelope(id, source, "order.paid", subject, NOW), since)
+def key(id: str, source: str, subject: str = "T-1", alone_since: datetime = NOW) -> UUID:
+    return key_of(Envelope(id, source, "order.paid", subject, NOW), alone_since)
 
 
 def test_source_and_id_together_name_an_event() -> None:
@@ -32,5 +32,7 @@ def test_nobody_else_can_take_the_place_of_ours() -> None:
 def test_an_event_of_before_keeps_the_key_that_other_processes_knew_it_by() -> None:
     later = NOW + timedelta(seconds=1)
 
-    assert key(AN_ID, "/orderbus/orders", since=later) != UUID(AN_ID)
-    assert key(AN_ID, "/orderbus/orders", since=later) == key(AN_ID, "/orderbus/orders", since=later + timedelta(days=1))
+    assert key(AN_ID, "/orderbus/orders", alone_since=later) != UUID(AN_ID)
+    assert key(AN_ID, "/orderbus/orders", alone_since=later) == key(
+        AN_ID, "/orderbus/orders", alone_since=later + timedelta(days=1)
+    )
