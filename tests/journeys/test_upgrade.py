@@ -98,7 +98,8 @@ async def test_the_release_before_is_replaced_under_load_and_nobody_notices(
         beside = [fleet.beside(replica, new) for replica in old]
         await fleet.ready(beside)
         lead_to(gateway, beside)
-        await all_have_work(fleet.replicas)  # the old and the new beside each other
+        await all_have_work(fleet.replicas)
+        await orders_end(scene)  # the old and the new beside each other
         for replica in old:
             await fleet.retire(replica)
         await orders_end(scene)
