@@ -3,6 +3,7 @@ waits for it, with what comes next. Where orders come in, and come fast, each ba
 together travels on together, in one message from service to service, and the others need not gather again."""
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +16,10 @@ GATHERING = 0.08
 """Seconds that a batch gathers, at most, where so much comes in."""
 
 QUIET = 0.02
-"""Seconds without anything new: whoever is coming has come. Clients that were all answered at once ask again at once."""
+"""Seconds without anything new: whoever is coming has come."""
+
+GLANCE = 0.002
+"""Seconds between two looks at what has gathered."""
 
 PATIENCE = 0.1
 """Seconds that what is patient waits, at most, for something that is not."""
@@ -27,12 +31,19 @@ FAST = 8, 0.16
 class Batcher(Generic[T]):
     """Joins what is submitted at the same time into one call of `handle`. A batch takes nothing more once it has `limit`
     items; what is submitted is read only then, so that a backlog waits as bytes and not as objects. `gathers`: orders come in
-    here."""
+    here; `callers`: of so many, at most, each waits for his answer before he asks again."""
 
-    def __init__(self, handle: Callable[[list[T]], Awaitable[None]], limit: int, gathers: bool = False) -> None:
+    def __init__(
+        self,
+        handle: Callable[[list[T]], Awaitable[None]],
+        limit: int,
+        gathers: bool = False,
+        callers: Callable[[], int] = lambda: sys.maxsize,
+    ) -> None:
         self._handle = handle
         self._limit = limit
         self._gathers = gathers
+        self._callers = callers
         self._waiting: deque[tuple[Callable[[], Sequence[T]], asyncio.Future[None], bool]] = deque()
         self._waited_for = 0
         self._hurry = asyncio.Event()
@@ -88,11 +99,12 @@ class Batcher(Generic[T]):
         return len(self._came) == many and self._came[-1] - self._came[0] < seconds
 
     async def _gather(self) -> None:
-        """Until nothing more comes, or there is enough."""
-        until, before = time.monotonic() + GATHERING, 0
-        while before < len(self._waiting) < self._limit and time.monotonic() < until:
-            before = len(self._waiting)
-            await asyncio.sleep(QUIET)
+        """Until nothing more comes, or all who may come have come, or there is enough."""
+        until = time.monotonic() + GATHERING
+        while len(self._waiting) < min(self._limit, self._callers()):
+            if time.monotonic() >= min(until, self._came[-1] + QUIET):
+                break
+            await asyncio.sleep(GLANCE)
 
     def _next_batch(self) -> tuple[list[T], list[asyncio.Future[None]]]:
         items: list[T] = []
