@@ -3,7 +3,6 @@ waits for it, with what comes next. Where orders come in, and come fast, each ba
 together travels on together, in one message from service to service, and the others need not gather again."""
 
 import asyncio
-import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,19 +30,12 @@ FAST = 8, 0.16
 class Batcher(Generic[T]):
     """Joins what is submitted at the same time into one call of `handle`. A batch takes nothing more once it has `limit`
     items; what is submitted is read only then, so that a backlog waits as bytes and not as objects. `gathers`: orders come in
-    here; `callers`: of so many, at most, each waits for his answer before he asks again."""
+    here."""
 
-    def __init__(
-        self,
-        handle: Callable[[list[T]], Awaitable[None]],
-        limit: int,
-        gathers: bool = False,
-        callers: Callable[[], int] = lambda: sys.maxsize,
-    ) -> None:
+    def __init__(self, handle: Callable[[list[T]], Awaitable[None]], limit: int, gathers: bool = False) -> None:
         self._handle = handle
         self._limit = limit
         self._gathers = gathers
-        self._callers = callers
         self._waiting: deque[tuple[Callable[[], Sequence[T]], asyncio.Future[None], bool]] = deque()
         self._waited_for = 0
         self._hurry = asyncio.Event()
@@ -99,11 +91,9 @@ class Batcher(Generic[T]):
         return len(self._came) == many and self._came[-1] - self._came[0] < seconds
 
     async def _gather(self) -> None:
-        """Until nothing more comes, or all who may come have come, or there is enough."""
+        """Until nothing more comes, or there is enough."""
         until = time.monotonic() + GATHERING
-        while len(self._waiting) < min(self._limit, self._callers()):
-            if time.monotonic() >= min(until, self._came[-1] + QUIET):
-                break
+        while len(self._waiting) < self._limit and time.monotonic() < min(until, self._came[-1] + QUIET):
             await asyncio.sleep(GLANCE)
 
     def _next_batch(self) -> tuple[list[T], list[asyncio.Future[None]]]:

@@ -16,7 +16,6 @@ from shared.events import Envelope
 from shared.http import origin
 from shared.idempotency import Key
 from shared.problems import Problem
-from shared.server import connections
 
 AT_ONCE = 200
 """Writes of one transaction."""
@@ -57,7 +56,7 @@ class Joined(Generic[W]):
 
     def _batcher(self, database: Database) -> Batcher[_Asked[W]]:
         if database not in self._batchers:
-            self._batchers[database] = Batcher(partial(self._answer_all, database), AT_ONCE, gathers=True, callers=connections)
+            self._batchers[database] = Batcher(partial(self._answer_all, database), AT_ONCE, gathers=True)
         return self._batchers[database]
 
     async def _answer_all(self, database: Database, asked: Sequence[_Asked[W]]) -> None:

@@ -9,13 +9,6 @@ from shared import bounds
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
-_open: set[asyncio.Protocol] = set()
-
-
-def connections() -> int:
-    """How many stand. Each has one request under way at a time."""
-    return len(_open)
-
 
 class BoundedHttp(HttpToolsProtocol):
     """A connection is closed when a request's first line and headers are too long, or do not come in time."""
@@ -27,13 +20,11 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Nothing has come yet: that too must not last."""
         super().connection_made(transport)
-        _open.add(self)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The timer goes with the connection."""
         self._head_is_done()
-        _open.discard(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

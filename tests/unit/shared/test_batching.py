@@ -144,14 +144,13 @@ async def test_only_what_comes_in_fast_gathers(
     assert sizes == batches
 
 
-@pytest.mark.parametrize(("limit", "callers"), [(batching.FAST[0], 100), (100, batching.FAST[0])])
-async def test_what_is_full_does_not_gather_nor_what_everybody_waits_in(limit: int, callers: int) -> None:
+async def test_what_is_full_does_not_gather() -> None:
     sizes: list[int] = []
 
     async def handle(items: list[int]) -> None:
         sizes.append(len(items))
 
-    batcher = Batcher(handle, limit, gathers=True, callers=lambda: callers)
+    batcher = Batcher(handle, limit=batching.FAST[0], gathers=True)
     submitted = [asyncio.create_task(batcher.submit(partial(list, [n]))) for n in range(batching.FAST[0])]
     for _ in range(5):
         await asyncio.sleep(0)
