@@ -102,7 +102,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
         relay = Relay(pool, publisher)
         stack.push_async_callback(relay.drain)
         workers: dict[str, Worker[Any, Any]] = {}
-        alone_since = await pool.fetchval("SELECT alone_since FROM release ORDER BY alone_since DESC LIMIT 1")
+        alone_since = await pool.fetchval("SELECT max(alone_since) FROM release")
         db = Database(pool, service.name, relay.publish, lambda job: workers[job].wake(), service.journal, alone_since)
         workers |= {job.name: Worker(job, db) for job in service.jobs}
         consumer = Consumer(settings, service.name, service.handlers, db)

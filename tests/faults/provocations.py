@@ -227,7 +227,7 @@ async def event_in_other_hands(stage: Stage) -> AsyncIterator[None]:
     body, content_type = codec.join([codec.encode(event, envelope)])
     async with stage.scene.servers.connection() as connection, connection.transaction():
         slot = slot_of(envelope, datetime.now(UTC))
-        key = key_of(envelope, await connection.fetchval("SELECT alone_since FROM orders.release"))
+        key = key_of(envelope, await connection.fetchval("SELECT max(alone_since) FROM orders.release"))
         await connection.execute("INSERT INTO orders.inbox (key, slot) VALUES ($1, $2)", key, slot)
         for _ in range(MANY_MESSAGES):
             await stage.scene.shoppers.publish(body, "orders.product.deleted", content_type, to_queue=True)

@@ -163,10 +163,7 @@ def a_client(base_url: str, headers: Mapping[str, str]) -> Client:
 
 async def _installation(servers: Servers, name: str, service: Service, secrets: Credentials) -> Servers:
     """A database and a vhost for one service alone, which enters the bus as its own user, as in production."""
-    admin = await asyncpg.connect(servers.postgres.superuser_url)
-    await admin.execute(f"CREATE DATABASE {name}")
-    await admin.close()
-    database = urlsplit(servers.postgres.superuser_url)._replace(path=f"/{name}").geturl()
+    database = await a_database(servers, service.name)
     vhost = urlsplit(servers.rabbitmq.url)._replace(path=f"/{name}").geturl()
     management = servers.rabbitmq.management_url
     assert management, "set ORDERBUS_RABBITMQ_MANAGEMENT_URL: the tests make a vhost each"
@@ -175,7 +172,6 @@ async def _installation(servers: Servers, name: str, service: Service, secrets: 
         await topology.declare(vhost, [service])
         await access.let_in(broker, [service], secrets.bus_passwords)
     connection = await asyncpg.connect(database)
-    await migrate(connection, service.name)
     await connection.execute(f"INSERT INTO {service.name}.subscribed_type SELECT unnest($1::text[])", sorted(service.handlers))
     await connection.close()
     return replace(
