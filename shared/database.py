@@ -1,5 +1,6 @@
 """A service's own Postgres schema: its pool, its one way to open a transaction, and which failures are Postgres's own."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -197,6 +198,7 @@ class Database:
         self.publish(tx.outgoing)
         for job in tx.woken:
             self.wake(job)
+        await asyncio.sleep(0)  # what goes on elsewhere goes first; counting can wait
         # taken from it: each holds the transaction, and a ring of all that it touched would wait for the collector
         afterwards, tx.afterwards = tx.afterwards, []
         for do in afterwards:
