@@ -161,12 +161,12 @@ class Consumer:
         )
         # events of several types that one handler takes go together: what is said of an order at once is learned at once
         self._batchers = {
-            subscription.handle: Batcher[Event](
-                partial(inbox.handle, database, subscription.handle),
+            handle: Batcher[Event](
+                partial(inbox.handle, database, handle),
                 settings.batch_events,
-                gathers=subscription.ours is False,  # what others say comes in here
+                gathers=subscriptions.hears_only_others(handle),  # what others say comes in here
             )
-            for subscription in subscriptions.values()
+            for handle in {subscription.handle for subscription in subscriptions.values()}
         }
         for subscription in subscriptions.values():
             self._hear(subscription, settings.prefetch)

@@ -56,3 +56,7 @@ class Subscriptions(dict[str, Subscription]):
             return handle
 
         return subscribe
+
+    def hears_only_others(self, handle: Handle[Any]) -> bool:
+        """Whether everything that it handles comes from other systems."""
+        return all(subscription.ours is False for subscription in self.values() if subscription.handle is handle)

@@ -6,8 +6,8 @@ import orjson
 from shared import codec
 from shared.codec import SINGLE
 from shared.events import Envelope
-from shared.events.orders import OrderPaid, OrderPlaced
-from shared.subscriptions import Subscription
+from shared.events.orders import OrderCancelled, OrderPaid, OrderPlaced, OrderSubmitted
+from shared.subscriptions import Subscription, Subscriptions
 from tests.builders import a_paid_order
 
 
@@ -35,3 +35,19 @@ def test_an_event_of_somebody_else_is_left_alone() -> None:
     decoded = codec.decode(codec.encode(paid, envelope), SINGLE, {}, subscription.wants)
 
     assert (decoded.events, decoded.unreadable) == ([], [])
+
+
+def test_where_others_come_in_is_told_by_all_that_a_handler_hears() -> None:
+    on = Subscriptions()
+
+    @on.any_of(OrderSubmitted, OrderPaid, ours=False)
+    async def taking_in(_: object, __: object) -> None:
+        """Orders come in here."""
+
+    @on.any_of(OrderPlaced, ours=True)
+    @on.any_of(OrderCancelled, ours=False)
+    async def learning(_: object, __: object) -> None:
+        """And here others say something now and then, too."""
+
+    assert on.hears_only_others(taking_in)
+    assert not on.hears_only_others(learning)
