@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -121,8 +122,9 @@ async def a_house(name: str, servers: Servers, folder: Path) -> AsyncIterator[Ho
     secrets = credentials.keep(stack_folder)
     servers = await _installation(servers, install, service, secrets)
     token = keys.keep(folder / "keys", datetime.now(UTC))
-    ports = {name: _free_port(), SANDBOX: _free_port(), "payments": 1, "logistics": 1} | {name: _free_port()}
     async with AsyncExitStack() as stack:
+        own_socket, sandbox_socket = (stack.enter_context(_taken_port()) for _ in range(2))
+        ports = {"payments": 1, "logistics": 1, SANDBOX: _port(sandbox_socket)} | {name: _port(own_socket)}
         with _environment(settings_of(SANDBOX, stack_folder, servers, secrets, ports)):
             sandbox_app = create_app(SandboxSettings.from_environment())
         own = settings_of(name, stack_folder, servers, secrets, ports)
@@ -130,8 +132,8 @@ async def a_house(name: str, servers: Servers, folder: Path) -> AsyncIterator[Ho
         with _environment(own):
             cast(Any, service.settings).cache_clear()  # another house in this process has read its own
             settings = service.settings()
-        await stack.enter_async_context(_serving(sandbox_app, ports[SANDBOX]))
-        await stack.enter_async_context(_serving(service.app(settings), ports[name]))
+        await stack.enter_async_context(_serving(sandbox_app, sandbox_socket))
+        await stack.enter_async_context(_serving(service.app(settings), own_socket))
         connection = await stack.enter_async_context(await aio_pika.connect(servers.rabbitmq.url))
         channel = await connection.channel()
         bus = Bus(channel, await channel.get_exchange(EXCHANGE))
@@ -200,10 +202,10 @@ class _environment:  # noqa: N801 -- reads as a verb where it is used
 
 
 @asynccontextmanager
-async def _serving(app: FastAPI, port: int) -> AsyncIterator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2))
+async def _serving(app: FastAPI, on: socket.socket) -> AsyncIterator[None]:
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve([on]))
     while not server.started:
         if task.done():
             task.result()
@@ -216,10 +218,13 @@ async def _serving(app: FastAPI, port: int) -> AsyncIterator[None]:
         await task
 
 
-def _free_port() -> int:
-    import socket
+def _taken_port() -> socket.socket:
+    """A port that is ours from now on: one that is only known to be free goes to the next outgoing connection."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    return taken
 
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
+
+def _port(of: socket.socket) -> int:
+    port: int = of.getsockname()[1]
+    return port
