@@ -19,9 +19,15 @@ BY_HAND = Kind("order.paid, sent by the fault", way="by hand")
 async def events_duplicated(scene: Scene) -> int:
     """Every event of every service, each message three times."""
     begun = len(scene.witness.messages)
-    await scene.shoppers.acknowledged(scene.buy(THREE_TIMES, int(scene.long(3, 20))))
+    bought = scene.buy(THREE_TIMES, int(scene.long(3, 20)))
+    await scene.shoppers.acknowledged(bought)
     await scene.some_time(int(scene.long(6, 30)), 20)
-    await asyncio.sleep(0.2)
+
+    async def are_at_the_door() -> bool:
+        return all(scene.witness.said(str(purchase.order_id), "tracking.pushed") for purchase in bought)
+
+    # then all that is ever said of an order comes again, beside what is said of those that are still on their way
+    await scene.until(are_at_the_door, 30, "what was paid three times was not shipped")
     messages: list[Heard] = scene.witness.messages[begun:]
     for _ in range(2):
         for message in messages:
