@@ -17,7 +17,6 @@ import aio_pika
 import asyncpg
 import httpx
 import uvicorn
-from fastapi import FastAPI
 
 from deploy.migrations import migrate
 from deploy.rabbitmq import access, topology
@@ -123,8 +122,8 @@ async def a_house(name: str, servers: Servers, folder: Path) -> AsyncIterator[Ho
     servers = await _installation(servers, install, service, secrets)
     token = keys.keep(folder / "keys", datetime.now(UTC))
     async with AsyncExitStack() as stack:
-        own_socket, sandbox_socket = (stack.enter_context(_taken_port()) for _ in range(2))
-        ports = {"payments": 1, "logistics": 1, SANDBOX: _port(sandbox_socket)} | {name: _port(own_socket)}
+        own_socket, sandbox_socket = stack.enter_context(a_port()), stack.enter_context(a_port())
+        ports = {"payments": 1, "logistics": 1, SANDBOX: number_of(sandbox_socket)} | {name: number_of(own_socket)}
         with _environment(settings_of(SANDBOX, stack_folder, servers, secrets, ports)):
             sandbox_app = create_app(SandboxSettings.from_environment())
         own = settings_of(name, stack_folder, servers, secrets, ports)
@@ -132,8 +131,8 @@ async def a_house(name: str, servers: Servers, folder: Path) -> AsyncIterator[Ho
         with _environment(own):
             cast(Any, service.settings).cache_clear()  # another house in this process has read its own
             settings = service.settings()
-        await stack.enter_async_context(_serving(sandbox_app, sandbox_socket))
-        await stack.enter_async_context(_serving(service.app(settings), own_socket))
+        await stack.enter_async_context(serving(sandbox_app, sandbox_socket))
+        await stack.enter_async_context(serving(service.app(settings), own_socket))
         connection = await stack.enter_async_context(await aio_pika.connect(servers.rabbitmq.url))
         channel = await connection.channel()
         bus = Bus(channel, await channel.get_exchange(EXCHANGE))
@@ -156,6 +155,37 @@ async def a_database(servers: Servers, service: str) -> str:
     await migrate(connection, service)
     await connection.close()
     return url
+
+
+@asynccontextmanager
+async def serving(app: Any, on: socket.socket, **options: Any) -> AsyncIterator[None]:
+    """The application answers there in the block. `options`: uvicorn's."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2, **options))
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server.serve([on]))
+    while not server.started:
+        if task.done():
+            task.result()
+            raise AssertionError("the server ended before it started")
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def a_port() -> socket.socket:
+    """One that is ours from now on: one that is only known to be free goes to the next outgoing connection."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    return taken
+
+
+def number_of(port: socket.socket) -> int:
+    """As it stands in an address."""
+    number: int = port.getsockname()[1]
+    return number
 
 
 def a_client(base_url: str, headers: Mapping[str, str]) -> Client:
@@ -199,32 +229,3 @@ class _environment:  # noqa: N801 -- reads as a verb where it is used
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@asynccontextmanager
-async def _serving(app: FastAPI, on: socket.socket) -> AsyncIterator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server.serve([on]))
-    while not server.started:
-        if task.done():
-            task.result()
-            raise AssertionError("the server ended before it started")
-        await asyncio.sleep(0.01)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-def _taken_port() -> socket.socket:
-    """A port that is ours from now on: one that is only known to be free goes to the next outgoing connection."""
-    taken = socket.socket()
-    taken.bind(("127.0.0.1", 0))
-    return taken
-
-
-def _port(of: socket.socket) -> int:
-    port: int = of.getsockname()[1]
-    return port

@@ -16,7 +16,6 @@ import aio_pika
 import asyncpg
 import pytest
 import redis
-import uvicorn
 from pydantic import SecretStr
 
 from deploy.rabbitmq.management import Management
@@ -31,6 +30,7 @@ from shared.partners import Partner, PartnerUnknown
 from shared.problems import Unavailable
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
+from tests.service.house import a_port, number_of, serving
 from tests.service.shared.certificates import Authority
 
 HOST = "127.0.0.1"
@@ -234,17 +234,9 @@ async def stranger_over_https(ours: Authority) -> AsyncIterator[str]:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b'{"keys": []}'})
 
-    config = uvicorn.Config(
-        app, host=HOST, port=0, ssl_certfile=certificate, ssl_keyfile=str(key), log_level="error", lifespan="off"
-    )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield f"https://{HOST}:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await task
+    with a_port() as port:
+        async with serving(app, port, ssl_certfile=certificate, ssl_keyfile=str(key), lifespan="off"):
+            yield f"https://{HOST}:{number_of(port)}"
 
 
 async def test_the_keys_of_tokens_come_from_an_https_address_whose_certificate_is_checked(
