@@ -3,14 +3,14 @@ confirms on a connection of its own (a broker that blocks publishers must not st
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 from faststream import AckPolicy
 from faststream.message import StreamMessage
 from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitQueue
@@ -40,6 +40,13 @@ HEARTBEAT = 15
 PUBLISH_TIMEOUT = 10
 DELIVERY_LIMIT = 10
 """A message that has come back so often kills whoever takes it: it ends as a dead letter."""
+
+SUSPICIOUS = 3
+"""A message that has come back so often may be one that kills. Who starts takes it with nothing else in hand: what is in hand
+beside one that kills comes back with it, and would end with it."""
+
+COMINGS_BACK = "x-delivery-count"
+"""The header in which a quorum queue tells how often it has delivered a message before."""
 
 
 def queue_name(service: str, event_type: str) -> str:
@@ -132,6 +139,27 @@ class _Received:
         return codec.decode(self.raw.body, self.raw.content_type, self.raw.headers, origin=dead_from(self.raw.headers))
 
 
+Receive = Callable[[_Received], Awaitable[None]]
+
+
+async def _take(message: AbstractIncomingMessage, receive: Receive) -> None:
+    """As a subscriber takes what it is delivered."""
+    try:
+        await receive(_Received(message))
+    except Exception:
+        log.exception("a message is rejected")
+        await message.reject()
+    else:
+        await message.ack()
+
+
+def _times_back(message: AbstractIncomingMessage) -> int:
+    match message.headers.get(COMINGS_BACK):
+        case int(times):
+            return times
+    return 0
+
+
 async def _decode(message: StreamMessage[AbstractIncomingMessage]) -> _Received:
     return _Received(message.raw_message)
 
@@ -168,16 +196,52 @@ class Consumer:
             )
             for handle in {subscription.handle for subscription in subscriptions.values()}
         }
+        self._receivers: dict[str, Receive] = {}
         for subscription in subscriptions.values():
             self._hear(subscription, settings.prefetch)
         self._subscribe(dead_queue_name(service), 10, self._given_up)
+        self._beginning = asyncio.Lock()
+        self._is_stopped = False
 
     async def start(self) -> None:
-        """Connect and begin to receive."""
-        await self._broker.start()
+        """Connect. Raises when the broker cannot be reached."""
+        await self._broker.connect()
+
+    async def run(self) -> None:
+        """Receive for ever: what is suspicious one by one, and then everything."""
+        async with self._beginning:
+            if not self._is_stopped:
+                await self._begin()
+        await asyncio.Event().wait()
 
     async def stop(self) -> None:
         """Take nothing more, finish what is in hand, acknowledge it, and disconnect."""
+        self._is_stopped = True
+        async with self._beginning:
+            await self._stop_receiving()
+
+    async def _begin(self) -> None:
+        async with (await self._broker.connect()).channel() as channel:
+            in_hand = []
+            # in any order: what kills in one queue must not keep the same others waiting at each start
+            for name, receive in random.sample(list(self._receivers.items()), len(self._receivers)):
+                queue = await channel.get_queue(name, ensure=False)
+                if unsuspicious := await self._take_suspects(queue, receive):
+                    in_hand.append(_take(unsuspicious, receive))
+            if not self._is_stopped:
+                await self._broker.start()
+            await asyncio.gather(*in_hand)
+
+    async def _take_suspects(self, queue: AbstractQueue, receive: Receive) -> AbstractIncomingMessage | None:
+        """One after the other, while one stands in front of the queue. The message behind them, which is in hand then."""
+        while not self._is_stopped and (message := await queue.get(fail=False)) is not None:
+            if _times_back(message) < SUSPICIOUS:
+                return message
+            log.warning("taken alone: it has come back often", queue=queue.name, times=_times_back(message))
+            await _take(message, receive)
+        return None
+
+    async def _stop_receiving(self) -> None:
         # FastStream would first stop listening and then cancel: what arrives in between would count as a delivery
         for subscriber in self._broker.subscribers:
             assert isinstance(subscriber, RabbitSubscriber)
@@ -212,9 +276,10 @@ class Consumer:
                 await batcher.submit(read, subscription.patient)
             await self._keep_unreadable(event_type, unreadable)
 
+        self._receivers[queue] = receive
         self._subscribe(queue, prefetch, receive)
 
-    def _subscribe(self, queue: str, prefetch: int, receive: Any) -> None:
+    def _subscribe(self, queue: str, prefetch: int, receive: Receive) -> None:
         self._broker.subscriber(
             RabbitQueue(queue, queue_type=QueueType.QUORUM, durable=True, declare=False),
             ack_policy=AckPolicy.REJECT_ON_ERROR,  # rejected is dead-lettered by the broker, never dropped

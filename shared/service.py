@@ -126,6 +126,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
             )
         )
         await consumer.start()
+        await stack.enter_async_context(_background([consumer.run()]))
         stack.push_async_callback(consumer.stop)
         _collect_rarely()
         log.info("ready", port=settings.port)
