@@ -293,14 +293,15 @@ class Consumer:
             await inbox.until_stored(self._database, [dead_letters.of_unreadable(each) for each in unreadable])
 
     async def _given_up(self, received: _Received) -> None:
-        """What the broker gave up delivering becomes dead letters, each event one."""
+        """What the broker gave up delivering becomes dead letters, each event that was not handled before one."""
         reason = "given up by the broker: the process died, or rejected it, each time it was delivered"
         decoded = received.read_dead()
-        letters = [dead_letters.of_unreadable(unreadable) for unreadable in decoded.unreadable]
-        letters += [
+        letters = [
             dead_letters.Letter(codec.whole(event), reason, event.envelope, None, event.origin) for event in decoded.events
         ]
-        log.error("the broker gave up", events=len(letters))
-        for event in decoded.events:
-            metrics.events_handled.labels(event.type, "given_up").inc()
-        await inbox.until_stored(self._database, letters)
+        await inbox.until_stored(self._database, [dead_letters.of_unreadable(unreadable) for unreadable in decoded.unreadable])
+        kept = await inbox.until_stored(self._database, letters, unless_handled=True)
+        log.error("the broker gave up", events=len(kept), unreadable=len(decoded.unreadable))
+        for letter in kept:
+            assert letter.envelope is not None
+            metrics.events_handled.labels(letter.envelope.type, "given_up").inc()

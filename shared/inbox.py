@@ -125,14 +125,25 @@ async def _bury(database: Database, event: Event, error: Exception) -> None:
     await until_stored(database, [dead_letters.of_failure(event, error)])
 
 
-async def until_stored(database: Database, letters: Sequence[dead_letters.Letter]) -> None:
-    """Keep dead letters, however long Postgres is away: their messages are acknowledged only after."""
+async def until_stored(
+    database: Database, letters: Sequence[dead_letters.Letter], *, unless_handled: bool = False
+) -> Sequence[dead_letters.Letter]:
+    """Keep dead letters, however long Postgres is away: their messages are acknowledged only after. Those that were kept:
+    `unless_handled`, none whose event has taken effect all the same."""
     while True:
         try:
             async with database.transaction() as tx:
-                await dead_letters.store(tx, letters)
-            return
+                kept = await _not_handled(tx, letters) if unless_handled else letters
+                await dead_letters.store(tx, kept)
+            return kept
         except Exception as error:
             if not is_infrastructure(error):
                 raise
             await asyncio.sleep(LONGEST_WAIT * random.uniform(0.1, 0.5))
+
+
+async def _not_handled(tx: Tx, letters: Sequence[dead_letters.Letter]) -> list[dead_letters.Letter]:
+    keys = [letter.envelope and key_of(letter.envelope, tx.alone_since) for letter in letters]
+    rows = await tx.fetch("SELECT key FROM inbox WHERE key = any($1::uuid[])", [key for key in keys if key])
+    handled = {row["key"] for row in rows}
+    return [letter for letter, key in zip(letters, keys, strict=True) if key not in handled]

@@ -86,16 +86,18 @@ def on_the_wire(event: Event, source: str = "/shops/a") -> bytes:
     return codec.encode(event, Envelope(str(uuid4()), source, event.type, event.subject, datetime.now(UTC)))
 
 
-async def give_up(house: House, event: Event, source: str, published_to: str = EXCHANGE) -> str:
-    """What the broker does with a message that kills whoever takes it; the event's id."""
-    envelope = Envelope(f"given-up-{event.subject}", source, event.type, event.subject, datetime.now(UTC))
+async def give_up(house: House, *events: Event, source: str, published_to: str = EXCHANGE) -> None:
+    """What the broker does with a message that kills whoever takes it. An event's id is given-up- and its subject."""
+    now = datetime.now(UTC)
+    bodies = [codec.encode(each, Envelope(f"given-up-{each.subject}", source, each.type, each.subject, now)) for each in events]
+    body, content_type = codec.join(bodies)
     async with await aio_pika.connect(house.rabbitmq_url) as connection:
         exchange = await (await connection.channel()).get_exchange(DEAD_EXCHANGE)
-        death = {"exchange": published_to, "routing-keys": [event.type], "queue": queue_name("orders", event.type)}
+        type = events[0].type
+        death = {"exchange": published_to, "routing-keys": [type], "queue": queue_name("orders", type)}
         headers: dict[str, Any] = {DEATHS: [death]}
-        message = aio_pika.Message(codec.encode(event, envelope), content_type=codec.SINGLE, headers=headers)
+        message = aio_pika.Message(body, content_type=content_type, headers=headers)
         await exchange.publish(message, dead_queue_name("orders"))
-    return envelope.id
 
 
 async def publish_without(bus: Bus, event: Event, missing: str, id: str) -> dict[str, Any]:

@@ -248,9 +248,9 @@ async def test_what_the_broker_gave_up_on_takes_effect_when_it_is_replayed(
     house: House, bus: Bus, orders: Client, order_id: str, sku: str
 ) -> None:
     await sell(bus, orders, sku)
-    event_id = await give_up(house, a_paid_order(order_id=order_id, sku=sku), source="/shops/a")
+    await give_up(house, a_paid_order(order_id=order_id, sku=sku), source="/shops/a")
     letter = await letter_about(orders, order_id)
-    assert (letter["state"], letter["event_id"]) == ("dead", event_id)
+    assert (letter["state"], letter["event_id"]) == ("dead", f"given-up-{order_id}")
     assert letter["reason"].startswith("given up by the broker")
 
     await decide(orders, "replay", letter["id"])
@@ -259,18 +259,33 @@ async def test_what_the_broker_gave_up_on_takes_effect_when_it_is_replayed(
     await until_state(orders, letter["id"], "handled")
 
 
-async def test_what_took_effect_before_the_broker_gave_up_does_not_take_effect_again(
+async def test_what_took_effect_before_the_broker_gave_up_is_no_dead_letter(
+    house: House, bus: Bus, orders: Client, order_id: str, sku: str
+) -> None:
+    await sell(bus, orders, sku)
+    handled, not_handled = (a_paid_order(order_id=f"{order_id}-{n}", sku=sku) for n in range(2))
+    await bus.publish(handled, source="/shops/a", id=f"given-up-{handled.order_id}")
+    await bus.expect(OrderPlaced, order_id=handled.order_id)
+
+    await give_up(house, handled, not_handled, source="/shops/a")
+
+    await letter_about(orders, not_handled.order_id)
+    assert handled.order_id not in subjects(await listed(orders))
+
+
+async def test_what_takes_effect_after_the_broker_gave_up_does_not_take_effect_again(
     house: House, bus: Bus, orders: Client, order_id: str, sku: str
 ) -> None:
     await sell(bus, orders, sku)
     paid = a_paid_order(order_id=order_id, sku=sku)
-    await bus.publish(paid, source="/shops/a", id=f"given-up-{order_id}")
-    await bus.expect(OrderPlaced, order_id=order_id)
     await give_up(house, paid, source="/shops/a")
+    letter = await letter_about(orders, order_id)
+    await bus.publish(paid, source="/shops/a", id=letter["event_id"])
+    await bus.expect(OrderPlaced, order_id=order_id)
 
-    await decide(orders, "replay", (await letter_about(orders, order_id))["id"])
+    await decide(orders, "replay", letter["id"])
 
-    await until_state(orders, (await letter_about(orders, order_id, state="handled"))["id"], "handled")
+    await until_state(orders, letter["id"], "handled")
     assert len(bus.all(OrderPlaced, order_id=order_id)) == 1
 
 
