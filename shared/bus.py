@@ -143,7 +143,7 @@ Receive = Callable[[_Received], Awaitable[None]]
 
 
 async def _take(message: AbstractIncomingMessage, receive: Receive) -> None:
-    """As a subscriber takes what it is delivered."""
+    """As a subscriber takes what it is delivered. Not by aio-pika's `process`: that rejects what is only cancelled."""
     try:
         await receive(_Received(message))
     except Exception:
@@ -296,12 +296,12 @@ class Consumer:
         """What the broker gave up delivering becomes dead letters, each event that was not handled before one."""
         reason = "given up by the broker: the process died, or rejected it, each time it was delivered"
         decoded = received.read_dead()
+        unreadable = [dead_letters.of_unreadable(each) for each in decoded.unreadable]
         letters = [
             dead_letters.Letter(codec.whole(event), reason, event.envelope, None, event.origin) for event in decoded.events
         ]
-        await inbox.until_stored(self._database, [dead_letters.of_unreadable(unreadable) for unreadable in decoded.unreadable])
-        kept = await inbox.until_stored(self._database, letters, unless_handled=True)
-        log.error("the broker gave up", events=len(kept), unreadable=len(decoded.unreadable))
+        kept = await inbox.until_stored(self._database, unreadable, unless_handled=letters)
+        log.error("the broker gave up", events=len(kept), unreadable=len(unreadable))
         for letter in kept:
             assert letter.envelope is not None
             metrics.events_handled.labels(letter.envelope.type, "given_up").inc()

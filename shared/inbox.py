@@ -126,16 +126,16 @@ async def _bury(database: Database, event: Event, error: Exception) -> None:
 
 
 async def until_stored(
-    database: Database, letters: Sequence[dead_letters.Letter], *, unless_handled: bool = False
+    database: Database, letters: Sequence[dead_letters.Letter], unless_handled: Sequence[dead_letters.Letter] = ()
 ) -> Sequence[dead_letters.Letter]:
-    """Keep dead letters, however long Postgres is away: their messages are acknowledged only after. Those that were kept:
-    `unless_handled`, none whose event has taken effect all the same."""
+    """Keep dead letters, however long Postgres is away: their messages are acknowledged only after. Of `unless_handled` those
+    whose event has not taken effect all the same; which these were."""
     while True:
         try:
             async with database.transaction() as tx:
-                kept = await _not_handled(tx, letters) if unless_handled else letters
-                await dead_letters.store(tx, kept)
-            return kept
+                not_handled = await _not_handled(tx, unless_handled) if unless_handled else []
+                await dead_letters.store(tx, [*letters, *not_handled])
+            return not_handled
         except Exception as error:
             if not is_infrastructure(error):
                 raise

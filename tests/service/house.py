@@ -116,10 +116,9 @@ class House:
 async def a_house(name: str, servers: Servers, folder: Path) -> AsyncIterator[House]:
     """The named service in a fresh database and vhost, with the sandbox beside it."""
     service: Service = import_module(f"services.{name}.main").service
-    install = f"t_{name}_{uuid4().hex[:8]}"
     stack_folder = open_folder(folder)
     secrets = credentials.keep(stack_folder)
-    servers = await _installation(servers, install, service, secrets)
+    servers = await _installation(servers, service, secrets)
     token = keys.keep(folder / "keys", datetime.now(UTC))
     async with AsyncExitStack() as stack:
         own_socket, sandbox_socket = stack.enter_context(a_port()), stack.enter_context(a_port())
@@ -155,6 +154,21 @@ async def a_database(servers: Servers, service: str) -> str:
     await migrate(connection, service)
     await connection.close()
     return url
+
+
+async def a_vhost(servers: Servers, service: Service) -> str:
+    """The address of a new vhost with the service's queues in it, and nobody who listens."""
+    name = f"t_{service.name}_{uuid4().hex[:8]}"
+    url = urlsplit(servers.rabbitmq.url)._replace(path=f"/{name}").geturl()
+    async with _management(servers, url) as broker:
+        await broker.put("vhosts", name)
+    await topology.declare(url, [service])
+    return url
+
+
+def _management(servers: Servers, url: str) -> Management:
+    assert servers.rabbitmq.management_url, "set ORDERBUS_RABBITMQ_MANAGEMENT_URL: the tests make a vhost each"
+    return Management(servers.rabbitmq.management_url, url)
 
 
 @asynccontextmanager
@@ -193,15 +207,10 @@ def a_client(base_url: str, headers: Mapping[str, str]) -> Client:
     return Client(base_url=base_url, headers=headers, verify=PLAIN, trust_env=False, timeout=30)
 
 
-async def _installation(servers: Servers, name: str, service: Service, secrets: Credentials) -> Servers:
+async def _installation(servers: Servers, service: Service, secrets: Credentials) -> Servers:
     """A database and a vhost for one service alone, which enters the bus as its own user, as in production."""
-    database = await a_database(servers, service.name)
-    vhost = urlsplit(servers.rabbitmq.url)._replace(path=f"/{name}").geturl()
-    management = servers.rabbitmq.management_url
-    assert management, "set ORDERBUS_RABBITMQ_MANAGEMENT_URL: the tests make a vhost each"
-    async with Management(management, vhost) as broker:
-        await broker.put("vhosts", name)
-        await topology.declare(vhost, [service])
+    database, vhost = await a_database(servers, service.name), await a_vhost(servers, service)
+    async with _management(servers, vhost) as broker:
         await access.let_in(broker, [service], secrets.bus_passwords)
     connection = await asyncpg.connect(database)
     await connection.execute(f"INSERT INTO {service.name}.subscribed_type SELECT unnest($1::text[])", sorted(service.handlers))

@@ -2,14 +2,11 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import aio_pika
 import orjson
 import pytest
 
-from deploy.rabbitmq import topology
-from deploy.rabbitmq.management import Management
 from deploy.rabbitmq.systems import exchange_of
 from deploy.stack.servers import Servers
 from services.orders.main import service
@@ -18,7 +15,7 @@ from shared.bus import DEATHS, dead_from, dead_queue_name
 from shared.events.orders import OrderPlaced
 from shared.origin import EXCHANGE, Origin
 from tests.builders import a_paid_order
-from tests.service.house import Bus, Client, House
+from tests.service.house import Bus, Client, House, a_vhost
 from tests.service.orders.asking import sell
 from tests.service.orders.letters import (
     a_refund,
@@ -175,22 +172,16 @@ async def test_a_letter_of_before_whose_handler_had_raised_had_been_let_in_and_i
 async def test_the_broker_says_of_a_message_it_gives_up_what_it_was_published_with(
     servers: Servers, headers: dict[str, Any]
 ) -> None:
-    vhost = f"t_dead_{uuid4().hex[:8]}"
-    url = servers.rabbitmq.url.rpartition("/")[0] + f"/{vhost}"
-    async with Management(servers.rabbitmq.management_url or "", url) as broker:
-        await broker.put("vhosts", vhost)
-        await topology.declare(url, [service])
-        async with await aio_pika.connect(url) as connection:
-            channel = await connection.channel()
-            theirs = await channel.declare_exchange(OTHERS, "topic", durable=True)
-            await (await channel.get_exchange(EXCHANGE)).bind(theirs, "order.paid")
-            await theirs.publish(aio_pika.Message(b"{}", headers=headers), "order.paid")
+    async with await aio_pika.connect(await a_vhost(servers, service)) as connection:
+        channel = await connection.channel()
+        theirs = await channel.declare_exchange(OTHERS, "topic", durable=True)
+        await (await channel.get_exchange(EXCHANGE)).bind(theirs, "order.paid")
+        await theirs.publish(aio_pika.Message(b"{}", headers=headers), "order.paid")
 
-            message = await (await channel.get_queue("orders.order.paid")).get(timeout=10)
-            await message.reject(requeue=False)
-            dead = await channel.get_queue(dead_queue_name("orders"))
-            while (given_up := await dead.get(fail=False)) is None:
-                await asyncio.sleep(0.02)
+        message = await (await channel.get_queue("orders.order.paid")).get(timeout=10)
+        await message.reject(requeue=False)
+        dead = await channel.get_queue(dead_queue_name("orders"))
+        while (given_up := await dead.get(fail=False)) is None:
+            await asyncio.sleep(0.02)
 
-            assert dead_from(given_up.headers) == Origin(OTHERS, "order.paid", "orders.order.paid")
-        await broker.delete("vhosts", vhost)
+        assert dead_from(given_up.headers) == Origin(OTHERS, "order.paid", "orders.order.paid")
