@@ -109,14 +109,18 @@ class Authenticator:
         return key
 
 
+def _is_name(claim: Any) -> bool:
+    return isinstance(claim, str) and 0 < len(claim) <= MAX_NAME and claim.isprintable()
+
+
 def _principal(claims: dict[str, Any]) -> Principal:
     subject, scopes, source, publishes = claims["sub"], claims.get("scope", ""), claims.get("source"), claims.get("publishes")
-    if not 0 < len(subject) <= MAX_NAME or not isinstance(scopes, str):
+    if not _is_name(subject) or not isinstance(scopes, str):
         raise Unauthenticated("the bearer token is not valid: sub and scope should be texts")
     # a bond that cannot be understood must not become none: a token without a source is every shop's
     if "publishes" in claims and not isinstance(publishes, str):
         raise Unauthenticated("the bearer token is not valid: publishes should be a text")
-    if "source" in claims and not (isinstance(source, str) and 0 < len(source) <= MAX_NAME):
+    if "source" in claims and not _is_name(source):
         raise Unauthenticated("the bearer token is not valid: source should be a text")
     types = None if publishes is None else frozenset(publishes.split())
     return Principal(subject, frozenset(scopes.split()), int(claims["exp"]), source, types)

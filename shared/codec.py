@@ -27,8 +27,8 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_EVENTS = 10_000
 """Of one batch: four megabytes of commas would become two million dead letters. We write two hundred."""
 
-MAX_EVENT_BYTES = 256 * 1024
-"""The data of one event; an order of 200 lines is about 20 KB."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""CloudEvents 1.0 has them in no attribute, and Postgres keeps no NUL."""
 
 _time = TypeAdapter(AwareDatetime)
 
@@ -41,6 +41,8 @@ class Unreadable:
     body: bytes
     envelope: Envelope | None = None
     origin: Origin | None = None
+    place: int = 0
+    """In its batch, from 0."""
 
 
 @dataclass(slots=True)
@@ -68,8 +70,11 @@ def pass_on(event: Event, envelope: Envelope) -> bytes:
         for name, value in event.whole.items()
         if re.fullmatch(r"[a-z0-9]{1,20}", name) and isinstance(value, str | int)
     }
+    attributes = _attributes(event, envelope)
+    if not envelope.is_dated:  # said again it would have another time, and be another event to the inboxes
+        del attributes["time"]
     data = _laid_over(event.whole["data"], event.model_dump(mode="json", exclude_none=True))
-    return orjson.dumps(extensions | _attributes(event, envelope) | {"data": data}, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(extensions | attributes | {"data": data}, option=orjson.OPT_UTC_Z)
 
 
 def whole(event: Event) -> bytes:
@@ -126,7 +131,7 @@ def decode(
     """The events of one message. Never raises: what cannot be read is returned beside them, one by one.
 
     Whether an event may have come so is asked of its `origin`, then `wanted`, both before its data is looked at. Unwanted
-    events are in neither list.
+    events are in neither list; `wanted` may raise NotACloudEvent as well.
     """
     decoded = Decoded()
     try:
@@ -136,18 +141,25 @@ def decode(
         return decoded
     # what our own services say was looked through when it came in
     suspect = not (origin and origin.is_ours) and cards.may_hold_one(body)
-    for item in items:
+    too_deep = 0
+    for place, item in enumerate(items):
         envelope = None
         try:
             envelope = _envelope(item)
             if origin and (reason := origin.objection(envelope.source, envelope.type)):
                 raise NotACloudEvent(reason)
-            if suspect and (place := cards.where(item)):
-                raise NotACloudEvent(f"{place}: looks like a card number")
+            if suspect and (spot := cards.where(item)):
+                raise NotACloudEvent(f"{spot}: looks like a card number")
             if wanted(envelope):
                 decoded.events.append(_event(item, envelope, origin))
         except (NotACloudEvent, ValidationError, RecursionError) as error:
-            decoded.unreadable.append(Unreadable(_why(error), _kept(item, suspect, body), envelope, origin))
+            try:
+                decoded.unreadable.append(Unreadable(_why(error), _kept(item, suspect), envelope, origin, place))
+            except (orjson.JSONEncodeError, RecursionError):
+                too_deep += 1
+    if too_deep:  # they cannot be written one by one: the message is kept, once
+        reason = f"{too_deep} of its events have arrays and objects too deep in one another"
+        decoded.unreadable.append(Unreadable(reason, cards.masked_bytes(body), None, origin))
     return decoded
 
 
@@ -161,12 +173,9 @@ def _why(error: NotACloudEvent | ValidationError | RecursionError) -> str:
             return str(error)
 
 
-def _kept(item: Any, suspect: bool, body: bytes) -> bytes:
-    """An event as it may be kept: no card number stays in it."""
-    try:
-        return orjson.dumps(cards.masked(item) if suspect else item)
-    except (orjson.JSONEncodeError, RecursionError):  # too deep to be written: the whole message then
-        return cards.masked_bytes(body)
+def _kept(item: Any, suspect: bool) -> bytes:
+    """An event as it may be kept: no card number stays in it. Raises for one that is too deep to be written."""
+    return orjson.dumps(cards.masked(item) if suspect else item)
 
 
 def explain(error: ValidationError) -> str:
@@ -190,7 +199,8 @@ def _items(body: bytes, content_type: str | None, headers: Mapping[str, Any]) ->
     attributes = _binary_attributes(headers)
     if attributes is not None:
         return [attributes | {"data": orjson.loads(body)}]
-    raise NotACloudEvent(f"content type {content_type!r} is neither {SINGLE} nor {BATCH}, and there are no cloudEvents: headers")
+    given = media_type[:100] or "not given"
+    raise NotACloudEvent(f"the content type is {given}, neither {SINGLE} nor {BATCH}, and no header is an attribute of an event")
 
 
 def _binary_attributes(headers: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -237,6 +247,8 @@ def _attribute(item: dict[str, Any], name: str) -> str:
     value = item.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= 256:
         raise NotACloudEvent(f"{name}: should be a text of 1 to 256 characters")
+    if not value.isprintable() and CONTROL.search(value):
+        raise NotACloudEvent(f"{name}: should have no control characters")
     return value
 
 

@@ -3,8 +3,9 @@ before its answer leaves; errors are problem details."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from http import HTTPStatus
 from typing import Annotated, Any, ClassVar
 
 import orjson
@@ -14,12 +15,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import bounds, cards, database, idempotency, limits, metrics, openapi, telemetry
 from shared.auth import Principal
 from shared.events import Envelope
-from shared.problems import Problem, TooLarge, Unauthenticated
+from shared.problems import Problem, TooLarge, Unauthenticated, UnsupportedMediaType
 
 log = structlog.get_logger()
 
@@ -42,6 +44,7 @@ class Transactional(APIRoute):
     def get_route_handler(self) -> Answer:
         answer = super().get_route_handler()
         writes = not set(self.methods or ()) <= {"GET", "HEAD"}
+        takes_json = self.body_field is not None
 
         async def guarded(request: Request) -> Response:
             principal = await _admit(request)
@@ -51,7 +54,10 @@ class Transactional(APIRoute):
                 if principal is None:
                     raise Unauthenticated("a bearer token is needed: Authorization: Bearer <token>")
                 request = _Parsed(request.scope, request.receive)
-                examine(await read_body(request))
+                body = await read_body(request)
+                if takes_json and body:
+                    _refuse_unless_json(request.headers.get("content-type"))
+                examine(body)
             return await _commit(answer, request)
 
         return guarded
@@ -92,7 +98,7 @@ async def _admit(request: Request) -> Principal | None:
 
 
 async def read_body(request: Request) -> bytes:
-    """The body, within bounds. Raises TooLarge."""
+    """The body, within bounds. Raises HTTPException: 413, 408 when it does not come in time, 400 when it does not come whole."""
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared[:20]) > bounds.MAX_BODY:
         raise _too_large()
@@ -103,6 +109,13 @@ async def read_body(request: Request) -> bytes:
         raise HTTPException(408, "the request body did not come") from None
     except ClientDisconnect:
         raise HTTPException(400, "the request body did not come whole") from None
+
+
+def _refuse_unless_json(content_type: str | None) -> None:
+    media_type = (content_type or "").split(";")[0].strip().lower()
+    if not (media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))):
+        given = media_type[:100] or "not given"
+        raise UnsupportedMediaType(f"content-type should be application/json; it is {given}")
 
 
 def examine(body: bytes) -> None:
@@ -152,13 +165,13 @@ async def _reader(request: Request) -> AsyncIterator[database.Reader]:
 Tx = Annotated[database.Tx, Depends(_tx)]
 """The transaction of a write route."""
 
-Reader = Annotated[database.Reader, Depends(_reader)]
-"""A connection for a read route."""
+Reader = Annotated[database.Reader, Depends(_reader, scope="function")]
+"""A connection for a read route. It is given back before the answer is sent: who never reads it keeps none."""
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
     """RFC 9457."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    body = more | {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return Response(orjson.dumps(body), status, headers, media_type=PROBLEM)
 
 
@@ -182,15 +195,38 @@ async def _render_problem(_: Request, error: Exception) -> Response:
 
 async def _render_validation(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    # the values are left out: they may be personal
-    errors = [{"where": ".".join(map(str, e["loc"]))[:200], "what": e["msg"]} for e in error.errors()[:100]]
+    errors = [_told(each) for each in error.errors()[:100]]
     detail = "; ".join(f"{e['where']}: {e['what']}" for e in errors[:5])
     return problem(422, "Unprocessable content", cards.masked_text(detail), errors=cards.masked(errors))
 
 
-async def _render_http(_: Request, error: Exception) -> Response:
+def _told(error: Mapping[str, Any]) -> dict[str, str]:
+    """Without the value: it may be personal."""
+    if error["type"] == "json_invalid":  # where it is not JSON any more, FastAPI counts from the start of the body
+        return {"where": "body", "what": f"not JSON: {error['ctx']['error']}, at character {error['loc'][-1]}"}
+    return {"where": ".".join(map(str, error["loc"]))[:200], "what": error["msg"]}
+
+
+async def _render_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), str(error.detail), dict(error.headers or {}))
+    status, detail, headers = HTTPStatus(error.status_code), str(error.detail), dict(error.headers or {})
+    title = next((kind.title for kind in Problem.__subclasses__() if kind.status == status), status.phrase)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = _allowed(request)
+        detail, headers = f"{request.method} is not for this path; these are: {allowed}", {"allow": allowed}
+    elif status == HTTPStatus.NOT_FOUND and detail == status.phrase:
+        detail = "there is nothing at this path"
+    return problem(status, title, detail, headers)
+
+
+def _allowed(request: Request) -> str:
+    """What is served at the path, by any of its routes: the router names those of the first."""
+    routes = request.app.router.routes
+    return ", ".join(
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method.replace("HEAD", "GET")})[0] is Match.FULL for route in routes)
+    )
 
 
 def _render_failure(path: str, error: Exception) -> Response:
@@ -216,6 +252,8 @@ class _Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # as GET; the server leaves the body out
+            scope = {**scope, "method": "GET"}
         started, status, size = time.perf_counter(), 0, 0
         state = scope.setdefault("state", {})
         trace = state["trace"] = telemetry.Request(scope)

@@ -34,8 +34,13 @@ async def key_of(request: Request, caller: Principal | None) -> Key | None:
         return None
     if not 0 < len(name) <= MAX_KEY:
         raise Unprocessable(f"Idempotency-Key should have 1 to {MAX_KEY} characters, not {len(name)}")
-    request_hash = sha256(f"{request.method} {request.url.path}\n".encode() + await request.body()).digest()
-    return Key(caller.subject, name, request_hash)
+    asked = [f"{request.method} {request.url.path}\n".encode(), *_attributes(request), await request.body()]
+    return Key(caller.subject, name, sha256(b"".join(asked)).digest())
+
+
+def _attributes(request: Request) -> list[bytes]:
+    """Of a CloudEvent in binary mode most of what is asked is in its headers."""
+    return sorted(b"%s: %s\n" % header for header in request.headers.raw if header[0].startswith(b"ce-"))
 
 
 async def claim(tx: Tx, keys: Iterable[Key]) -> dict[Key, Response | Problem]:

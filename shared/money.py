@@ -10,14 +10,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 def _is_iso_4217(code: str) -> str:
     if not (len(code) == 3 and code.isupper() and is_currency(code)):
-        raise ValueError(f"{code!r} is not an ISO 4217 currency code such as CNY, USD or EUR")
+        raise ValueError("should be an ISO 4217 currency code such as CNY, USD or EUR")
     return code
 
 
 Currency = Annotated[str, AfterValidator(cache(_is_iso_4217))]
 """An ISO 4217 alphabetic code, upper case."""
 
-MinorUnits = Annotated[int, Field(ge=0, le=10**15)]
+MOST = 10**15
+"""The largest amount, in minor units. JSON readers that know numbers as doubles still read it exactly."""
+
+MinorUnits = Annotated[int, Field(ge=0, le=MOST)]
 """An amount in the currency's minor unit: fen, cents; whole yen for JPY."""
 
 
@@ -45,8 +48,10 @@ def to_major(amount: int, currency: str) -> Decimal:
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
-    """598.00 CNY is 59800 minor units; raises ValueError when the currency has no such fraction."""
+    """598.00 CNY is 59800 minor units; raises ValueError when the currency has no such fraction, or it is more than MOST."""
     minor = amount.scaleb(exponent(currency))
     if minor != minor.to_integral_value():
         raise ValueError(f"{amount} has more decimals than {currency} allows ({exponent(currency)})")
+    if minor > MOST:
+        raise ValueError(f"{amount} is more than {to_major(MOST, currency)} {currency}")
     return int(minor)

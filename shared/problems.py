@@ -54,6 +54,12 @@ class TooLarge(Problem):
     status, title = 413, "Content too large"
 
 
+class UnsupportedMediaType(Problem):
+    """The body is not in a form that is read here."""
+
+    status, title = 415, "Unsupported media type"
+
+
 class TooManyRequests(Problem):
     """The caller has used up its allowance; `retry_after` is in seconds."""
 

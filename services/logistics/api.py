@@ -49,6 +49,19 @@ async def get_shipment(shipment_id: UUID, reader: Reader) -> ShipmentView:
     return found
 
 
+SIGNED_BODY = {
+    "parameters": [
+        {"name": f"webhook-{name}", "in": "header", "required": True, "schema": {"type": "string"}}
+        for name in ("id", "timestamp", "signature")
+    ],
+    "requestBody": {
+        "required": True,
+        "description": "https://developer.dhl.com/api-reference/shipment-tracking-unified-push",
+        "content": {"application/json": {"schema": {"type": "object", "required": ["shipments"]}}},
+    },
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Told:
     """What a signed notification said."""
@@ -72,7 +85,7 @@ async def _signed(request: Request) -> _Told:
     return _Told(webhook_id, [replace(scan, description=cards.masked_text(scan.description)) for scan in scans])
 
 
-@webhooks.post("/dhl")
+@webhooks.post("/dhl", openapi_extra=SIGNED_BODY)
 async def take_scans(told: Annotated[_Told, Depends(_signed)], tx: Tx) -> Taken:
     """Scans of any carrier's parcels, in the form of DHL's Shipment Tracking Unified Push, signed by Standard Webhooks.
 

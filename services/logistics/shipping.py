@@ -8,7 +8,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid5
 
 from shared.events import Event
-from shared.events.fields import Address
+from shared.events.fields import Address, one_line
 from shared.events.orders import OrderPaid
 from shared.events.shipments import (
     ShipmentCancelled,
@@ -20,7 +20,6 @@ from shared.events.shipments import (
 )
 from shared.records import replace
 
-LONGEST_REASON = 500
 LONGEST_CONTENTS = 70
 """Carriers print the contents on the label; DHL takes no more."""
 
@@ -267,7 +266,7 @@ def learn(shipment: Shipment, answer: Answer, at: datetime) -> Shipment:
             return replace(shipment, waybill=waybill, tracking_url=tracking_url, booked_at=at, refused=None)
         case Refused(reason) if not shipment.waybill:
             withdrawn_at = shipment.cancelled_at and (shipment.withdrawn_at or at)
-            return replace(shipment, refused=reason[:LONGEST_REASON] or "no reason given", withdrawn_at=withdrawn_at)
+            return replace(shipment, refused=one_line(reason) or "no reason given", withdrawn_at=withdrawn_at)
         case NotBooked() if shipment.cancelled_at and not shipment.waybill and not shipment.withdrawn_at:
             return replace(shipment, withdrawn_at=at)
         case Withdrawn() if shipment.owes_withdrawal:

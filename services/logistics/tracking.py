@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field
 
-from services.logistics.shipping import LONGEST_REASON, Shipment
+from services.logistics.shipping import Shipment
+from shared.events.fields import one_line, text
 from shared.records import replace
 
 
@@ -31,17 +32,20 @@ class Scan:
 
 
 def _in_utc(at: datetime) -> datetime:
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is before the year 1, or after 9999, in UTC") from None
 
 
 class _Status(BaseModel):
     timestamp: Annotated[datetime, AfterValidator(_in_utc)]
     status_code: str = Field(alias="statusCode")
-    description: str = ""
+    description: Annotated[str, AfterValidator(one_line)] = ""
 
 
 class _Tracked(BaseModel):
-    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    id: Annotated[str, text(64)]
     status: _Status
 
 
@@ -56,7 +60,7 @@ def read(body: bytes) -> list[Scan]:
     tracked = _Notification.model_validate_json(body).shipments
     known = {status.value for status in Status}
     scans = {
-        Scan(each.id, each.status.timestamp, Status(each.status.status_code), each.status.description[:LONGEST_REASON])
+        Scan(each.id, each.status.timestamp, Status(each.status.status_code), each.status.description)
         for each in tracked
         if each.status.status_code in known
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import uuid_utils
 from fastapi import APIRouter, Query, Request, Response
@@ -20,6 +20,8 @@ from shared.events import OURS
 from shared.events.fields import OrderId, Reason
 from shared.http import Reader, Transactional, Tx
 from shared.joining import Joined
+from shared.money import MOST
+from shared.openapi import LOCATION
 from shared.problems import NotFound, Problem, Unprocessable
 
 router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=Transactional)
@@ -55,16 +57,17 @@ class AskRefund(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    amount: Annotated[int, Field(gt=0, le=10**15)] | None = None
+    amount: Annotated[int, Field(gt=0, le=MOST, strict=True)] | None = None
     reason: Reason = "refund_requested"
 
 
-@router.post("", status_code=201, response_model=OrderView, dependencies=[scope("orders:write")])
+@router.post("", status_code=201, response_model=OrderView, dependencies=[scope("orders:write")], responses={201: LOCATION})
 async def place_order(wish: PlaceOrder, caller: Caller, request: Request) -> Response:
     """Accept an order, priced by our own price list; stock, payment and shipping follow by themselves.
 
     It belongs to the `source` of the token, if that is bound to one.
-    422 when an article is unknown or sold in another currency: `line` is the index of the offending line.
+    422 when an article is unknown or sold in another currency, `line` is the index of the offending line then, or when the
+    total is more than an amount may be.
     """
     order_id = str(uuid_utils.uuid7())
     return await place_together(request, (order_id, caller.source or SOURCE, wish), order_id)
@@ -83,7 +86,8 @@ def _priced(order_id: str, source: str, wish: PlaceOrder, prices: placing.PriceL
     try:
         placed = placing.placed(order_id, source, wish, prices)
     except placing.CannotPrice as refusal:
-        return Unprocessable(refusal.detail, reason=refusal.reason, line=refusal.line)
+        where = {} if refusal.line is None else {"line": refusal.line}
+        return Unprocessable(refusal.detail, reason=refusal.reason, **where)
     return lifecycle.place(placed, now, suspicions(wish.lines, settings().orders_review_quantity))
 
 
@@ -166,5 +170,5 @@ async def _change(tx: DatabaseTx, before: Order, after: Order) -> OrderView:
     return OrderView.of(after)
 
 
-def _unknown(order_id: str) -> Any:
+def _unknown(order_id: str) -> NotFound:
     return NotFound(f"there is no order {order_id}")

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from shared import codec
 from shared.auth import Caller, Principal, scope
 from shared.database import Tx
-from shared.events import Envelope, Event
+from shared.events import EVENTS, Envelope, Event
 from shared.http import Transactional
 from shared.joining import Joined
 from shared.problems import Forbidden, Problem, Unprocessable
@@ -22,6 +22,12 @@ BODY = {
         "content": {
             codec.SINGLE: {"schema": {"type": "object", "required": ["specversion", "id", "source", "type"]}},
             codec.BATCH: {"schema": {"type": "array", "items": {"type": "object"}}},
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "description": "Binary mode: the data of one event, whose attributes are `ce-` headers.",
+                }
+            },
         },
     }
 }
@@ -44,15 +50,9 @@ async def publish_events(request: Request, caller: Caller) -> Response:
     read back after a power cut; publishing the same id again does nothing twice.
     """
     body = await request.body()
-    decoded = codec.decode(body, request.headers.get("content-type"), request.headers)
-    wrong = [f"{bad.envelope.id if bad.envelope else 'event'}: {bad.reason}" for bad in decoded.unreadable]
-    wrong += [
-        f"{event.envelope.id}: type: {event.type} is not for other systems to publish"
-        for event in decoded.events
-        if not event.inbound
-    ]
-    if wrong:
-        raise Unprocessable("; ".join(wrong[:5]), errors=wrong[:100])
+    decoded = codec.decode(body, request.headers.get("content-type"), request.headers, _is_inbound)
+    if decoded.unreadable:
+        raise _not_taken(decoded.unreadable)
     return await forward_together(request, [(event, _admitted(event, caller)) for event in decoded.events])
 
 
@@ -67,11 +67,26 @@ def _accepted(events: int) -> Response:
     return Response(Accepted(accepted=events).model_dump_json(), 202, media_type="application/json")
 
 
+def _is_inbound(envelope: Envelope) -> bool:
+    """Asked before the data is looked at. A type that nobody knows is refused there."""
+    if (known := EVENTS.get(envelope.type)) and not known.inbound:
+        raise codec.NotACloudEvent(f"type: {envelope.type} is not for other systems to publish")
+    return True
+
+
+def _not_taken(unreadable: Sequence[codec.Unreadable]) -> Unprocessable:
+    errors = [
+        {"where": str(bad.place), "id": bad.envelope.id if bad.envelope else None, "what": bad.reason} for bad in unreadable[:100]
+    ]
+    told = [f"event {error['where']}{' (' + error['id'] + ')' if error['id'] else ''}: {error['what']}" for error in errors[:5]]
+    return Unprocessable("; ".join(told), errors=errors)
+
+
 def _admitted(event: Event, caller: Principal) -> Envelope:
     """The envelope as it goes on the bus. Raises Forbidden for a source or a type that is not the caller's to say."""
     envelope = event.envelope
     if envelope.is_ours or not caller.may_see(envelope.source):
         raise Forbidden(f"the token may not publish as {envelope.source}", source=envelope.source)
     if not caller.may_publish(event.type):
-        raise Forbidden(f"the token does not say that it publishes {event.type}", type=event.type)
+        raise Forbidden(f"the token does not say that it publishes {event.type}", event_type=event.type)
     return replace(envelope, subject=event.subject, correlation_id=getattr(event, "order_id", None))

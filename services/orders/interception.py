@@ -1,5 +1,6 @@
 """Which orders a person must see before anything is done for them."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from shared.events.fields import Line, OrderedLine
@@ -8,7 +9,10 @@ from shared.events.orders import OrderPaid
 
 def suspicions(lines: Sequence[OrderedLine], review_quantity: int) -> list[str]:
     """What is odd about any order: more pieces of one article than shoppers buy."""
-    return [f"{line.quantity} × {line.sku}: more than {review_quantity}" for line in lines if line.quantity > review_quantity]
+    pieces: Counter[str] = Counter()
+    for line in lines:
+        pieces[line.sku] += line.quantity
+    return [f"{count} × {sku}: more than {review_quantity}" for sku, count in pieces.items() if count > review_quantity]
 
 
 def suspicions_of_paid(order: OrderPaid, known_skus: Collection[str], review_quantity: int) -> list[str]:

@@ -1,36 +1,59 @@
 """How a wish becomes an order: priced by our own price list, never by the one who asks."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Strict
 
-from shared.events.fields import Address, Currency, Customer, Line, OrderedLine, OrderedLines, PaymentChoice
+from services.orders.interception import sum_of
+from shared.events.fields import SOME_IN_JSON, Address, Currency, Customer, Line, OrderedLine, PaymentChoice, Quantity, Some
 from shared.events.orders import OrderPaid, OrderPlaced, OrderSubmitted
-from shared.money import Money
+from shared.money import MOST, Money
 
 PriceList = Mapping[str, Money]
 """What each article on sale costs, by SKU."""
 
 
+class AskedLine(OrderedLine, extra="forbid"):
+    """An article and how many of it."""
+
+    quantity: Annotated[Quantity, Strict()]
+
+
+class AskedCustomer(Customer, extra="forbid"):
+    """Who buys."""
+
+
+class AskedAddress(Address, extra="forbid"):
+    """Where the parcel is to go."""
+
+
+class AskedPayment(PaymentChoice, extra="forbid"):
+    """How it is to be paid."""
+
+
 class PlaceOrder(BaseModel):
-    """An order as a shopper's client asks for it: no prices, no card number."""
+    """An order as a shopper's client asks for it: no prices, no card number. What is misspelt is refused here, and not in
+    events, where it may be of a version to come."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     currency: Currency
-    customer: Customer
-    ship_to: Address
-    lines: OrderedLines
-    payment: PaymentChoice
+    customer: AskedCustomer
+    ship_to: AskedAddress
+    lines: Annotated[tuple[AskedLine, ...], Some, SOME_IN_JSON]
+    payment: AskedPayment
+
+
+WhyNot = Literal["unknown_sku", "currency_mismatch", "total_too_large"]
 
 
 class CannotPrice(ValueError):
-    """The order cannot be priced; `line` is the index of the offending one, `reason` as in order.rejected."""
+    """The order cannot be priced; `line` is the index of the offending one, if it is one, `reason` as in order.rejected."""
 
-    def __init__(self, reason: Literal["unknown_sku", "currency_mismatch"], line: int, detail: str) -> None:
+    def __init__(self, reason: WhyNot, line: int | None, detail: str) -> None:
         super().__init__(detail)
-        self.reason: Literal["unknown_sku", "currency_mismatch"] = reason
+        self.reason: WhyNot = reason
         self.line = line
         self.detail = detail
 
@@ -51,10 +74,12 @@ def price(lines: Sequence[OrderedLine], currency: str, prices: PriceList) -> tup
 def placed(order_id: str, source: str, wish: PlaceOrder | OrderSubmitted, prices: PriceList) -> OrderPlaced:
     """The priced order. Raises CannotPrice."""
     lines = price(wish.lines, wish.currency, prices)
+    if (total := sum_of(lines)) > MOST:
+        raise CannotPrice("total_too_large", None, f"a total of {total} is more than an amount may be, {MOST} minor units")
     return OrderPlaced(
         order_id=order_id,
         source=source,
-        total=Money(amount=sum(line.amount for line in lines), currency=wish.currency),
+        total=Money(amount=total, currency=wish.currency),
         lines=lines,
         customer=wish.customer,
         ship_to=wish.ship_to,

@@ -20,6 +20,15 @@ payments = APIRouter(prefix="/api/payments", route_class=Transactional, tags=["p
 webhooks = APIRouter(prefix="/api/webhooks", route_class=Signed, tags=["payments"])
 
 
+BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "An event as Stripe sends it: https://docs.stripe.com/api/events/object",
+        "content": {"application/json": {"schema": {"type": "object", "required": ["id", "type", "data"]}}},
+    }
+}
+
+
 async def _signed(request: Request, stripe_signature: Annotated[str, Header(max_length=4096)] = "") -> Notification:
     """Its signature is checked before anything is read, and before there is a transaction."""
     body = await read_body(request)
@@ -28,7 +37,7 @@ async def _signed(request: Request, stripe_signature: Annotated[str, Header(max_
     return read(body)
 
 
-@webhooks.post("/stripe")
+@webhooks.post("/stripe", openapi_extra=BODY)
 async def hear_stripe(notification: Annotated[Notification, Depends(_signed)], tx: Tx) -> dict[str, bool]:
     """Stripe tells what became of a shopper's payment. 400 when it is not signed by Stripe, these five minutes."""
     if notification.answer is None or notification.payment_id is None:

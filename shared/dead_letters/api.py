@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.auth import Caller, scope
 from shared.database import Reader as AnyReader
@@ -41,6 +41,8 @@ class Groups(BaseModel):
 class Wish(BaseModel):
     """Which letters, and why. Letters meet every condition that is given; with none, `all` says that all open ones are
     meant. With `dry_run` nothing is done but to say what would be."""
+
+    model_config = ConfigDict(extra="forbid")
 
     ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)] | None = None
     type: Annotated[str, text(256)] | None = None

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from shared.money import Currency, MinorUnits
@@ -26,12 +26,26 @@ def text(longest: int, shortest: int = 1) -> StringConstraints:
     return StringConstraints(min_length=shortest, max_length=longest, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$")
 
 
-def _one_line(reason: object) -> object:
-    return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", reason).split())[:500] if isinstance(reason, str) else reason
+LONGEST_REASON = 500
 
 
-Reason = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=500)]
+def one_line(words: str) -> str:
+    """A partner's words as they may be kept: in a line without control characters, and no longer than a reason."""
+    return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", words).split())[:LONGEST_REASON]
+
+
+def _if_words(reason: object) -> object:
+    return one_line(reason) if isinstance(reason, str) else reason
+
+
+Reason = Annotated[str, BeforeValidator(_if_words), StringConstraints(min_length=1, max_length=LONGEST_REASON)]
 """Why, in words a person reads. Often a partner's own words, so it is cut to fit instead of refused."""
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:  # Postgres keeps none
+        raise ValueError("should have no NUL character")
+    return text
 
 
 class Part(BaseModel):
@@ -62,7 +76,9 @@ class Customer(Part):
 
     name: Annotated[str, text(200)]
     phone: Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")] | None = None
-    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)] | None = None
+    email: (
+        Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254), AfterValidator(_without_nul)] | None
+    ) = None
 
 
 class Address(Part):
@@ -101,16 +117,18 @@ class Allocation(Part):
 
 
 def _counted(lines: object) -> object:
-    """pydantic counts the good ones only: a million bad lines would be as many errors, of a gigabyte and a half."""
-    if isinstance(lines, list | tuple) and len(lines) > MAX_LINES:
-        raise PydanticCustomError("too_long", f"at most {MAX_LINES} lines, not {len(lines)}")
+    if isinstance(lines, list | tuple) and not 0 < len(lines) <= MAX_LINES:
+        raise PydanticCustomError("lines", f"should have 1 to {MAX_LINES} lines, not {len(lines)}")
     return lines
 
 
-_few = BeforeValidator(_counted)
+# pydantic counts the good ones only: a bad line would be one too few as well, and a million bad ones as many errors, of a
+# gigabyte and a half
+Some = BeforeValidator(_counted)
+SOME_IN_JSON = Field(json_schema_extra={"minItems": 1, "maxItems": MAX_LINES})
 
-Lines = Annotated[tuple[Line, ...], Field(min_length=1, max_length=MAX_LINES), _few]
-OrderedLines = Annotated[tuple[OrderedLine, ...], Field(min_length=1, max_length=MAX_LINES), _few]
+Lines = Annotated[tuple[Line, ...], Some, SOME_IN_JSON]
+OrderedLines = Annotated[tuple[OrderedLine, ...], Some, SOME_IN_JSON]
 
 __all__ = [
     "MAX_LINES",

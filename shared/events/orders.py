@@ -58,12 +58,12 @@ class OrderPlaced(Event, type="order.placed"):
 class OrderRejected(Event, type="order.rejected"):
     """Orders did not take a submitted or paid order from another system; nothing was done for it.
 
-    `reason` is one of unknown_sku, currency_mismatch, order_id_taken; `detail` says which line or source.
+    `reason` is one of unknown_sku, currency_mismatch, total_too_large, order_id_taken; `detail` says which line or source.
     """
 
     order_id: OrderId
     source: str
-    reason: Literal["unknown_sku", "currency_mismatch", "order_id_taken"]
+    reason: Literal["unknown_sku", "currency_mismatch", "total_too_large", "order_id_taken"]
     detail: Reason
 
     def note(self) -> str:

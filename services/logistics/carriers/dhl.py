@@ -11,7 +11,6 @@ import structlog
 
 from services.logistics.settings import LogisticsSettings
 from services.logistics.shipping import (
-    LONGEST_REASON,
     Answer,
     Booked,
     Collected,
@@ -157,7 +156,7 @@ def _reason(refusal: PartnerRefused) -> str:
     """In DHL's own words."""
     body = refusal.body if isinstance(refusal.body, dict) else {}
     said = [body.get("detail"), *body.get("additionalDetails", ())]
-    return ("DHL: " + "; ".join(str(each) for each in said if each))[:LONGEST_REASON]
+    return "DHL: " + "; ".join(str(each) for each in said if each)
 
 
 def _not_us(refusal: PartnerRefused) -> Unknown:

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
+from pydantic import BaseModel, ValidationError
 
 from services.payments.channels.redirect import read_session
 from services.payments.facts import Answer, Refused
+from shared.codec import explain
+from shared.events.fields import text
 from shared.problems import Problem
 
 TOLERANCE = timedelta(minutes=5)
@@ -24,6 +26,18 @@ class BadSignature(Problem):
 
 class NotAWebhook(Problem):
     """Signed by Stripe, and yet not an event."""
+
+
+class _Data(BaseModel):
+    object: dict[str, Any]
+
+
+class _Event(BaseModel):
+    """https://docs.stripe.com/api/events/object"""
+
+    id: Annotated[str, text(255)]
+    type: Annotated[str, text(255)]
+    data: _Data
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +68,17 @@ def verify(signature: str, body: bytes, secrets: Sequence[str], now: datetime) -
 def read(body: bytes) -> Notification:
     """What a verified webhook says. Raises NotAWebhook."""
     try:
-        event = orjson.loads(body)
-        id, type, object = event["id"], event["type"], event["data"]["object"]
-        if type not in _TOLD:
-            return Notification(id, type)
-        payment_id = _uuid(object["client_reference_id"])
-        return Notification(id, type, payment_id, _answer(type, object) if payment_id else None)
-    except (ValueError, KeyError, TypeError) as error:
-        raise NotAWebhook(f"not a Stripe event: {error!r}") from error
+        event = _Event.model_validate_json(body)
+    except ValidationError as error:
+        raise NotAWebhook(f"not a Stripe event: {explain(error)}") from None
+    if event.type not in _TOLD:
+        return Notification(event.id, event.type)
+    session = event.data.object
+    try:
+        payment_id = _uuid(session["client_reference_id"])
+        return Notification(event.id, event.type, payment_id, _answer(event.type, session) if payment_id else None)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NotAWebhook("data.object: not a checkout session as Stripe describes it") from error
 
 
 _TOLD = frozenset(

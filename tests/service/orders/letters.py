@@ -110,5 +110,5 @@ async def publish_without(bus: Bus, event: Event, missing: str, id: str) -> dict
 
 
 def subjects(letters: Sequence[dict[str, Any]]) -> list[str]:
-    """Which orders they are about."""
-    return sorted(letter["subject"] for letter in letters)
+    """Which orders they are about, as far as that could be read."""
+    return sorted(letter["subject"] for letter in letters if letter["subject"])

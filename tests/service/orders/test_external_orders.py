@@ -157,9 +157,23 @@ async def test_a_batch_with_one_wrong_event_is_refused_whole(bus: Bus, orders: C
     )
 
     assert response.status_code == 422
-    assert len(response.json()["errors"]) == 2
+    assert [(error["where"], error["id"]) for error in response.json()["errors"]] == [("1", "2"), ("2", "3")]
+    assert response.json()["errors"][0]["what"] == "type: payment.captured is not for other systems to publish"
     assert (await orders.get(f"/api/orders/{order_id}")).status_code == 404
     assert bus
+
+
+async def test_another_event_in_binary_mode_under_the_same_key_is_another_request(orders: Client, order_id: str) -> None:
+    def attributes(id: str) -> dict[str, str]:
+        named = {"ce-specversion": "1.0", "ce-type": "order.paid", "ce-source": "/shops/a", "ce-id": id}
+        return named | {"content-type": "application/json", "idempotency-key": order_id}
+
+    paid = a_paid_order(order_id=order_id).model_dump(mode="json")
+
+    first, again, other = [await orders.post("/api/events", json=paid, headers=attributes(id)) for id in ("1", "1", "2")]
+
+    assert [response.status_code for response in (first, again, other)] == [202, 202, 422]
+    assert "used for another request" in other.json()["detail"]
 
 
 async def test_what_a_newer_version_of_the_sender_says_beside_goes_on_the_bus_too(

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 
 from shared.events.orders import OrderCancelled, OrderCompleted, OrderPlaced, RefundRequested
@@ -89,6 +90,45 @@ async def test_a_senseless_order_is_refused_and_the_answer_says_where(orders: Cl
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
     assert where in [error["where"] for error in response.json()["errors"]]
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+async def test_a_body_that_is_not_said_to_be_json_is_refused_by_name(orders: Client, content_type: str | None) -> None:
+    headers = {} if content_type is None else {"content-type": content_type}
+
+    response = await orders.post("/api/orders", content=orjson.dumps(a_wish("A")), headers=headers)
+
+    assert response.status_code == 415
+    assert response.json()["detail"] == f"content-type should be application/json; it is {content_type or 'not given'}"
+
+
+async def test_what_is_not_json_is_told_where(orders: Client) -> None:
+    response = await orders.post("/api/orders", content=b'{"currency": "CNY",', headers={"content-type": "application/json"})
+
+    assert response.status_code == 422
+    assert response.json()["detail"].startswith("body: not JSON: ")
+    assert response.json()["detail"].endswith("at character 19")
+
+
+async def test_a_bad_line_is_one_error(orders: Client) -> None:
+    response = await orders.post("/api/orders", json=a_wish("A", 0))
+
+    assert [error["where"] for error in response.json()["errors"]] == ["body.lines.0.quantity"]
+
+
+async def test_a_currency_of_half_a_megabyte_is_not_repeated(orders: Client) -> None:
+    response = await orders.post("/api/orders", json=a_wish("A", currency="A" * 500_000))
+
+    assert response.status_code == 422
+    assert len(response.content) < 1000
+
+
+async def test_an_order_of_more_than_an_amount_may_be_is_refused(bus: Bus, orders: Client, sku: str) -> None:
+    await sell(bus, orders, sku, price=10**14)
+
+    response = await orders.post("/api/orders", json=a_wish(sku, 11))
+
+    assert (response.status_code, response.json()["reason"]) == (422, "total_too_large")
 
 
 async def test_an_unknown_article_is_refused_with_its_line(bus: Bus, orders: Client, sku: str) -> None:
@@ -207,6 +247,24 @@ async def test_a_body_of_more_than_a_megabyte_is_refused(orders: Client) -> None
     response = await orders.post("/api/orders", content=b" " * (1024 * 1024 + 1))
 
     assert response.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/api/orders", "GET, HEAD, POST"), ("/api/orders/T-1", "GET, HEAD"), ("/api/orders/T-1/cancel", "POST")],
+)
+async def test_a_method_that_is_not_for_the_path_is_told_which_are(orders: Client, path: str, allowed: str) -> None:
+    response = await orders.put(path)
+
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+    assert response.json()["detail"] == f"PUT is not for this path; these are: {allowed}"
+
+
+async def test_head_is_get_without_the_body(orders: Client) -> None:
+    head, get = await orders.head("/api/orders"), await orders.get("/api/orders")
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
 
 
 async def test_the_service_says_how_it_is_and_what_it_speaks(orders: Client) -> None:

@@ -105,6 +105,7 @@ async def test_a_shop_publishes_under_its_own_source_only_and_what_its_token_say
             headers=of_shop("mine") | {"content-type": "application/cloudevents+json"},
         )
         assert answer.status_code == expected, answer.text
+        assert answer.json().get("type", "about:blank") == "about:blank"  # of the problem, and not of the event
 
 
 async def test_a_shops_idempotency_key_is_its_own(orders: Client, theirs: str, sku: str) -> None:

@@ -28,7 +28,25 @@ def test_statuses_we_do_not_act_upon_are_passed_over() -> None:
     assert tracking.read(a_notification("unknown")) == []
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"shipments":[{"id":""}]}', b'{"shipments":[{"id":"1","status":{}}]}'])
+def test_a_carriers_words_are_kept_in_a_line() -> None:
+    (scan,) = tracking.read(a_notification().replace(b"Departed", b"Departed\\u0000 from\\nLeipzig" + b"!" * 600))
+
+    assert scan.description.startswith("Departed from Leipzig!")
+    assert len(scan.description) == 500
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b'{"shipments":[{"id":""}]}',
+        b'{"shipments":[{"id":"1","status":{}}]}',
+        a_notification(id="a\\u0000"),
+        a_notification(at="0001-01-01T00:00:00+14:00"),
+        a_notification(at="9999-12-31T23:59:59-14:00"),
+    ],
+)
 def test_what_is_no_notification_is_refused(body: bytes) -> None:
     with pytest.raises(ValidationError):
         tracking.read(body)

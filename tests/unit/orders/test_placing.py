@@ -63,6 +63,42 @@ def test_more_pieces_than_shoppers_buy_are_shown_to_a_person() -> None:
     assert interception.suspicions(lines, 1000) == ["1001 × B: more than 1000"]
 
 
+def test_more_pieces_are_shown_on_however_many_lines_they_are() -> None:
+    lines = [OrderedLine(sku="A", quantity=1000), OrderedLine(sku="B", quantity=1), OrderedLine(sku="A", quantity=1)]
+
+    assert interception.suspicions(lines, 1000) == ["1001 × A: more than 1000"]
+
+
+def test_a_total_of_more_than_an_amount_may_be_is_refused() -> None:
+    dear = {"HP-1001": Money(amount=10**14, currency="CNY")}
+
+    with pytest.raises(CannotPrice, match="a total of 1100000000000000 is more") as refused:
+        placing.placed("T-1", "s", a_wish(("HP-1001", 11)), dear)
+
+    assert (refused.value.reason, refused.value.line) == ("total_too_large", None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"customer": {"name": "x", "phonee": "+8613800000000"}},
+        {"lines": [{"sku": "A", "quantity": 1, "unit_price": 1}]},
+        {"lines": [{"sku": "A", "quantity": True}]},
+        {"lines": [{"sku": "A", "quantity": "2"}]},
+        {"payment": {"channel": "card", "tokn": "tok_ok"}},
+        {"customer": {"name": "x", "email": "a\0@b"}},
+    ],
+    ids=str,
+)
+def test_what_is_misspelt_is_refused(change: dict[str, object]) -> None:
+    wish = a_wish(("HP-1001", 1)).model_dump() | change
+
+    with pytest.raises(ValidationError) as refused:
+        PlaceOrder.model_validate(wish)
+
+    assert refused.value.error_count() == 1
+
+
 def test_a_clean_paid_order_raises_no_suspicion() -> None:
     assert interception.suspicions_of_paid(a_paid_order(), {"HP-1001"}, 1000) == []
 

@@ -94,7 +94,23 @@ def test_what_we_did_not_ask_to_hear_is_ignored() -> None:
     assert read(a_webhook(client_reference_id=None)).answer is None
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"id":1,"type":"checkout.session.completed","data":{}}'])
-def test_a_signed_body_that_is_no_event_is_refused(body: bytes) -> None:
-    with pytest.raises(NotAWebhook):
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b"", "data"),
+        (b"[]", "data"),
+        (b"{}", "id"),
+        (b'{"id":1,"type":"checkout.session.completed","data":{}}', "id"),
+        (b'{"id":"evt_\\u0000","type":"checkout.session.completed","data":{"object":{}}}', "id"),
+        (b'{"id":"evt_1","type":[],"data":{"object":{}}}', "type"),
+        (b'{"id":"evt_1","type":"customer.created","data":{"object":[]}}', "data.object"),
+        (b'{"id":"evt_1","type":"checkout.session.completed","data":{"object":{}}}', "data.object"),
+        (a_webhook(currency=5), "data.object"),
+        (a_webhook(amount_total={}), "data.object"),
+    ],
+)
+def test_a_signed_body_that_is_no_event_is_refused_and_told_where(body: bytes, where: str) -> None:
+    with pytest.raises(NotAWebhook, match=f"{where}: ") as refused:
         read(body)
+
+    assert "Error" not in str(refused.value)

@@ -152,6 +152,8 @@ WRONG: dict[str, Callable[[], str]] = {
     "scopes that are no text": lambda: token(scope=["orders:read"]),
     "a source that is no text": lambda: token(source=["/shops/a"]),
     "an empty source": lambda: token(source=""),
+    "a subject with a NUL": lambda: token(sub="shop\0"),
+    "a source with a line break": lambda: token(source="/shops/a\n"),
     "types that are null": lambda: "Bearer " + jwt.encode({"alg": "ES256", "kid": "ec"}, claims() | {"publishes": None}, EC),
     "types that are a list": lambda: token(publishes=["order.paid"]),
     "a source that is null": lambda: "Bearer " + jwt.encode({"alg": "ES256", "kid": "ec"}, claims() | {"source": None}, EC),

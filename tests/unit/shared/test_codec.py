@@ -78,6 +78,8 @@ def test_what_is_wrong_is_said_without_the_value_which_may_be_personal() -> None
     [
         ({"specversion": "0.3"}, "specversion"),
         ({"id": ""}, "id: "),
+        ({"id": "a\0b"}, "id: should have no control characters"),
+        ({"source": "/shops/a\n"}, "source: should have no control characters"),
         ({"source": None}, "source: "),
         ({"type": "no.such"}, "there is no event called"),
         ({"time": "yesterday"}, "time: "),
@@ -197,3 +199,28 @@ def test_what_a_newer_version_says_is_passed_on_and_the_known_as_it_was_understo
         "data": NEWER["data"] | {"customer": NEWER["data"]["customer"] | {"name": "李雷"}},
     }
     assert codec.decode(orjson.dumps(passed_on), codec.SINGLE, {}).events == [event]
+
+
+def test_an_event_without_a_time_is_passed_on_without_one() -> None:
+    """Said again it would have another, and be another event to the inboxes."""
+    undated = {name: value for name, value in orjson.loads(codec.encode(EVENT, ENVELOPE)).items() if name != "time"}
+    (event,) = codec.decode(orjson.dumps(undated), codec.SINGLE, {}).events
+
+    assert "time" not in orjson.loads(codec.pass_on(event, event.envelope))
+
+
+def test_of_a_message_with_events_too_deep_to_be_written_the_whole_is_kept_once() -> None:
+    good, deep = codec.encode(EVENT, ENVELOPE), b"[" * 300 + b"]" * 300
+    body = b"[" + b",".join([deep, good, deep, deep]) + b"]"
+
+    decoded = codec.decode(body, codec.BATCH, {})
+
+    (unreadable,) = decoded.unreadable
+    assert decoded.events == [EVENT]
+    assert (unreadable.body, unreadable.reason) == (body, "3 of its events have arrays and objects too deep in one another")
+
+
+def test_what_cannot_be_read_says_where_in_its_batch_it_stood() -> None:
+    decoded = codec.decode(b"[" + codec.encode(EVENT, ENVELOPE) + b",1,[]]", codec.BATCH, {})
+
+    assert [unreadable.place for unreadable in decoded.unreadable] == [1, 2]
