@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 import uuid_utils
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.orders import admission, lifecycle, placing, progress, store, views
@@ -22,6 +22,7 @@ from shared.http import Reader, Transactional, Tx
 from shared.joining import Joined
 from shared.money import MOST
 from shared.openapi import LOCATION
+from shared.paging import Page, PageSize, following
 from shared.problems import NotFound, Problem, Unprocessable
 
 router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=Transactional)
@@ -101,13 +102,13 @@ async def list_orders(
     caller: Caller,
     reader: Reader,
     status: Status | None = None,
-    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
-    page_size: Annotated[int, Query(ge=1, le=100)] = 20,
+    page: Page = 1,
+    page_size: PageSize = 20,
 ) -> Orders:
     """Orders, newest first, of one status or all. A token that is bound to a source lists its own; everywhere here,
     another's order is not there for it (404)."""
     found, more = await views.orders(reader, caller.source, status, page, page_size)
-    return Orders(orders=found, page=page, next_page=page + 1 if more else None)
+    return Orders(orders=found, page=page, next_page=following(page, more))
 
 
 @router.get("/{order_id}", dependencies=[scope("orders:read")])

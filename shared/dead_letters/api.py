@@ -13,6 +13,7 @@ from shared.dead_letters import deciding, reading
 from shared.dead_letters.reading import OPEN, Group, LetterView, LetterWhole, Selection, State
 from shared.events.fields import text
 from shared.http import Reader, Transactional, Tx
+from shared.paging import Page, PageSize, following
 from shared.problems import NotFound
 from shared.subscriptions import Subscriptions
 
@@ -97,12 +98,12 @@ def router(heard: Subscriptions) -> APIRouter:
         type: Type = None,
         reason: Reason = None,
         state: Asked = None,
-        page: Annotated[int, Query(ge=1, le=10_000)] = 1,
-        page_size: Annotated[int, Query(ge=1, le=100)] = 20,
+        page: Page = 1,
+        page_size: PageSize = 20,
     ) -> Letters:
         """Events that could not be handled, each with its reason; without the events themselves."""
         found, more = await reading.letters(reader, Selection(id, type, reason, state or OPEN), page, page_size)
-        return Letters(letters=found, page=page, next_page=page + 1 if more else None)
+        return Letters(letters=found, page=page, next_page=following(page, more))
 
     @routes.get("/groups", dependencies=[scope("ops:read")])
     async def group_dead_letters(
