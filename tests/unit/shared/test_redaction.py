@@ -1,7 +1,10 @@
 """Nothing secret or personal gets into a log, a trace or the text of an exception."""
 
+import ast
 import json
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -10,6 +13,9 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from shared import redaction, telemetry
 from shared.settings import Settings
+
+CHECKOUT = Path(__file__).parents[3]
+LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 
 SECRETS = {
     "amqp://orders:hunter2@rabbit:5671/": "hunter2",
@@ -111,3 +117,21 @@ def test_settings_do_not_show_their_secrets() -> None:
 
     for shown in (repr(settings), str(settings), settings.model_dump_json(), str(wrong.value)):
         assert "hunter2" not in shown
+
+
+def fields_of_log_lines() -> Iterator[tuple[str, str]]:
+    """Each field that our own code names in a log line, with the line's place."""
+    for path in (path for room in ("shared", "services") for path in (CHECKOUT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name("log"), attr=level), keywords=keywords) if level in LEVELS:
+                    for keyword in keywords:
+                        if keyword.arg is not None:  # what is spread by ** has been named elsewhere
+                            yield keyword.arg, f"{path.relative_to(CHECKOUT)}:{node.lineno}"
+
+
+def test_what_our_own_lines_say_is_shown() -> None:
+    said = list(fields_of_log_lines())
+
+    assert {"queue", "times", "job"} <= {name for name, _ in said}, "the lines themselves were not found"
+    assert {place: name for name, place in said if name not in redaction.SHOWN} == {}
