@@ -28,9 +28,10 @@ FAST = 8, 0.16
 
 
 class Batcher(Generic[T]):
-    """Joins what is submitted at the same time into one call of `handle`. A batch takes nothing more once it has `limit`
-    items; what is submitted is read only then, so that a backlog waits as bytes and not as objects. `gathers`: orders come in
-    here."""
+    """Joins what is submitted at the same time into one call of `handle`. A batch takes no further submission once it has
+    `limit` items; behind one that is patient, once it has twice as many, so that it does not end with it. What is submitted is
+    read only when it is taken, so that a backlog waits as bytes and not as objects. `gathers`: while much comes in, each batch
+    waits a moment for more."""
 
     def __init__(self, handle: Callable[[list[T]], Awaitable[None]], limit: int, gathers: bool = False) -> None:
         self._handle = handle
@@ -100,8 +101,7 @@ class Batcher(Generic[T]):
         items: list[T] = []
         awaited: list[asyncio.Future[None]] = []
         is_patient, goes_alone = False, not self._waited_for
-        # it does not end with what is patient: that goes with what comes next
-        while self._waiting and (goes_alone or self._waited_for) and len(items) < (2 if is_patient else 1) * self._limit:
+        while self._waiting and (goes_alone or self._waited_for) and self._has_room(len(items), is_patient):
             read, done, is_patient = self._waiting.popleft()
             self._waited_for -= not is_patient
             try:
@@ -113,6 +113,11 @@ class Batcher(Generic[T]):
         if not self._waited_for:
             self._hurry.clear()
         return items, awaited
+
+    def _has_room(self, count: int, is_patient: bool) -> bool:
+        """Whether a batch of `count` items takes one more submission. It does not end with one that is patient: that goes with
+        what comes next."""
+        return count < (2 if is_patient else 1) * self._limit
 
 
 def _settle(awaited: Sequence[asyncio.Future[None]], error: BaseException | None) -> None:

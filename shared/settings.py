@@ -42,12 +42,14 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address the HTTP API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the HTTP API listens on.")
-    auth_jwks: str = Field(description="Public keys that sign bearer tokens: path, or https:// address, of a JWKS.")
+    auth_jwks: str = Field(description="Public keys that bearer tokens are checked with: path, or https:// address, of a JWKS.")
     auth_issuer: str = Field("orderbus", description="The `iss` a bearer token must carry.")
     auth_audience: str = Field("orderbus", description="The `aud` a bearer token must carry.")
     pool_size: int = Field(8, ge=2, description="Connections to Postgres per process.")
     prefetch: int = Field(100, ge=1, description="Messages in hand per queue and process; a message may hold many events.")
-    batch_events: int = Field(500, ge=1, description="At most so many events are handled in one transaction.")
+    batch_events: int = Field(
+        500, ge=1, description="A transaction takes no further message once it has so many events; a message may hold many."
+    )
     inbox_days: int = Field(
         30, ge=2, le=37, description="Days for which an event that comes again is known to have been handled."
     )
