@@ -18,15 +18,12 @@ _partners: "list[Partner]" = []
 
 
 class PartnerUnknown(Exception):
-    """No answer came: the partner may or may not have done it. It must be asked, never guessed."""
-
-
-class PartnerUnavailable(PartnerUnknown):
-    """The partner answered that it cannot now (5xx, 429). To be asked again later, with the same key."""
+    """No answer, or one that it cannot now (5xx, 409, 429): the partner may or may not have done it. It must be asked again
+    with the same key, never guessed."""
 
 
 class PartnerRefused(Exception):
-    """The partner answered no (4xx); asking again changes nothing. `body` is its JSON answer."""
+    """The partner answered no (4xx but 409 and 429); asking again changes nothing. `body` is its JSON answer."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__(f"HTTP {status}")
@@ -58,7 +55,7 @@ class Partner:
         _partners.append(self)
 
     async def call(self, method: str, path: str, **request: Any) -> Any:
-        """The partner's JSON answer. Raises PartnerRefused, PartnerUnavailable, or PartnerUnknown when none came."""
+        """The partner's JSON answer. Raises PartnerRefused, or PartnerUnknown."""
         with telemetry.calling(self.name, method, self._base_url + path) as call:
             return await self._call(call, method, path, request)
 
@@ -80,7 +77,7 @@ class Partner:
             self._failures_in_a_row = self._failures_in_a_row + 1 if outcome in ("unknown", "5xx") else 0
             metrics.partner_silence.labels(self.name).set(self._failures_in_a_row)
         if response.status >= 500 or response.status in (409, 429):
-            raise PartnerUnavailable(f"{self.name}: HTTP {response.status}")
+            raise PartnerUnknown(f"{self.name}: HTTP {response.status}")
         if 300 <= response.status < 400:
             raise PartnerUnknown(f"{self.name}: HTTP {response.status}, which sends us elsewhere")
         try:
