@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from shared.codec import NotACloudEvent
 from shared.database import Tx
 from shared.events import Envelope, Event
 
@@ -23,10 +22,7 @@ class Subscription:
     patient: bool = False
 
     def wants(self, envelope: Envelope) -> bool:
-        """Whether the event is from whom this listens to. Raises NotACloudEvent for one of another type: it came where it does
-        not belong, and nobody else may have got it."""
-        if envelope.type != self.event_class.type:
-            raise NotACloudEvent(f"type: came as {self.event_class.type}, and is {envelope.type!r}")
+        """Whether the event, which is of this type, is from whom this listens to."""
         return self.ours in (None, envelope.is_ours)
 
 

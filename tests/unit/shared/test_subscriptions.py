@@ -7,6 +7,7 @@ from shared import codec
 from shared.codec import SINGLE
 from shared.events import Envelope
 from shared.events.orders import OrderCancelled, OrderPaid, OrderPlaced, OrderSubmitted
+from shared.origin import EXCHANGE, Origin
 from shared.subscriptions import Subscription, Subscriptions
 from tests.builders import a_paid_order
 
@@ -19,11 +20,12 @@ def test_an_event_that_came_where_it_does_not_belong_is_kept_not_dropped() -> No
     subscription = Subscription(OrderPlaced, _nothing, ours=True)
     paid = a_paid_order()
     envelope = Envelope(str(uuid4()), "/shops/taobao-42", OrderPaid.type, paid.subject, datetime.now(UTC))
+    origin = Origin(EXCHANGE, OrderPaid.type, f"orders.{OrderPlaced.type}")
 
-    decoded = codec.decode(codec.encode(paid, envelope), SINGLE, {}, subscription.wants)
+    decoded = codec.decode(codec.encode(paid, envelope), SINGLE, {}, subscription.wants, origin)
 
     assert decoded.events == []
-    assert [bad.reason for bad in decoded.unreadable] == ["type: came as order.placed, and is 'order.paid'"]
+    assert [bad.reason for bad in decoded.unreadable] == ["type: order.paid stands in the queue of order.placed"]
     assert orjson.loads(decoded.unreadable[0].body)["type"] == "order.paid"
 
 
