@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from cachetools import LRUCache
 from fastapi import Depends, Request
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
@@ -16,6 +17,8 @@ from shared.settings import Settings
 MAX_TOKEN = 8192
 MAX_NAME = 256
 REMEMBERED = 1024
+"""Tokens; the one that was used longest ago is forgotten first."""
+
 LEEWAY = 30
 """Seconds that the issuer's clock may differ from ours."""
 
@@ -61,7 +64,7 @@ class Authenticator:
             exp={"essential": True},
             sub={"essential": True},
         )
-        self._known: dict[str, tuple[Key, Principal]] = {}
+        self._known: LRUCache[str, tuple[Key, Principal]] = LRUCache(REMEMBERED)
 
     async def authenticate(self, authorization: str | None) -> Principal | None:
         """Who calls; None without a token. Raises Unauthenticated for one that is not valid, and Unavailable when it
@@ -75,10 +78,8 @@ class Authenticator:
             key, principal = known
             if principal.expires_at + LEEWAY > time.time() and await self._keys.find(key.kid or "") is key:
                 return principal
-            del self._known[token]
+            self._known.pop(token, None)
         key, principal = await self._verify(token)
-        if len(self._known) >= REMEMBERED:
-            self._known.clear()
         self._known[token] = key, principal
         return principal
 

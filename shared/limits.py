@@ -14,6 +14,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import structlog
+from cachetools import LRUCache
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -37,6 +38,7 @@ LEFT_ALONE_FOR = 5.0
 """Seconds that a Redis which did not answer is not asked again."""
 
 REMEMBERED = 10_000
+"""Callers; who has asked for nothing the longest is forgotten first, so that a flood of addresses takes nobody's purse."""
 
 _TAKE = """
 local capacity, per_ms, wanted = tonumber(ARGV[1]), tonumber(ARGV[1]) / tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -67,11 +69,11 @@ class _Purse:
 class Limiter:
     """Counts requests by caller."""
 
-    def __init__(self, redis: "Redis | None", per_minute: int) -> None:
+    def __init__(self, redis: Redis | None, per_minute: int) -> None:
         self._per_minute = per_minute
         self._handful = max(1, min(HANDFUL, per_minute // 600))
         self._take = redis.register_script(_TAKE) if redis is not None else None
-        self._purses: dict[str, _Purse] = {}
+        self._purses: LRUCache[str, _Purse] = LRUCache(REMEMBERED)
         self._silent_until = 0.0
         self._is_silent = False
 
@@ -96,8 +98,6 @@ class Limiter:
     def _purse(self, caller: str) -> _Purse:
         purse = self._purses.get(caller)
         if purse is None:
-            if len(self._purses) >= REMEMBERED:
-                self._purses.clear()
             purse = self._purses[caller] = _Purse()
         return purse
 
@@ -147,7 +147,7 @@ async def limiter(settings: Settings) -> AsyncIterator[Limiter]:
         await redis.aclose()
 
 
-def connect(settings: Settings) -> "Redis":
+def connect(settings: Settings) -> Redis:
     """A client that gives up soon and does not try again by itself; rediss:// is checked against ORDERBUS_TLS_CA."""
     assert settings.redis_url is not None
     url = settings.redis_url.get_secret_value()

@@ -85,6 +85,18 @@ async def test_most_requests_ask_redis_nothing(servers: Servers) -> None:
     assert asked <= 20
 
 
+async def test_a_flood_of_strangers_takes_nobody_the_handful_it_has(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REMEMBERED", 3)
+    async with a_limiter(servers.redis.url, 300_000) as limiter:
+        await limiter.spend("shop")
+        purse = limiter._purse("shop")
+        for n in range(10):
+            await limiter.spend(f"stranger {n}")
+            await limiter.spend("shop")
+        assert limiter._purse("shop") is purse
+        assert len(limiter._purses) == 3
+
+
 async def test_without_redis_nothing_is_limited_and_it_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
     before = metrics.rate_limit_failures._value.get()
     async with a_limiter("redis://127.0.0.1:1", 1) as limiter, a_limiter(None, 1) as none:
