@@ -1,9 +1,6 @@
 """How much anyone may send at a time: bounds that are checked before the cost of reading is paid."""
 
 import re
-from typing import Any
-
-import orjson
 
 from shared.problems import TooLarge, Unprocessable
 
@@ -39,12 +36,6 @@ def check_json(body: bytes) -> None:
         raise TooLarge(f"the request body may hold {MAX_ITEMS} values")
     if openings > MAX_DEPTH and _depth(body) > MAX_DEPTH:
         raise Unprocessable(f"body: arrays and objects may be {MAX_DEPTH} deep")
-
-
-def read_json(body: bytes) -> Any:
-    """The JSON value. Raises orjson.JSONDecodeError, and what check_json raises."""
-    check_json(body)
-    return orjson.loads(body)
 
 
 def _depth(body: bytes) -> int:

@@ -86,7 +86,21 @@ def _has_long_number(body: bytes) -> bool:
 
 def where(value: Any, name: str = "") -> str | None:
     """The path of the first card number in a JSON value, or None. Never the number itself."""
-    return _found(value, name)
+    if isinstance(value, str):
+        return "" if len(value) >= len(_SHORTEST) and any(_is_a_card(run, name) for run in _RUN.finditer(value)) else None
+    if isinstance(value, dict):
+        for key, each in value.items():
+            if len(key) >= len(_SHORTEST) and masked_text(key) != key:
+                return MASK
+            if (place := where(each, key)) is not None:
+                return f"{key[:64]}.{place}".rstrip(".")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            if (place := where(each, name)) is not None:
+                return f"{index}.{place}".rstrip(".")
+    elif isinstance(value, int | float) and not isinstance(value, bool) and _is_card(str(value), name):
+        return ""
+    return None
 
 
 def masked(value: Any, name: str = "") -> Any:
@@ -133,24 +147,6 @@ def refuse(body: bytes) -> None:
             f"{place or 'body'}: looks like a card number, which must not be sent here: send the token of the payment form",
             reason="card_number",
         )
-
-
-def _found(value: Any, name: str) -> str | None:
-    if isinstance(value, str):
-        return "" if len(value) >= len(_SHORTEST) and any(_is_a_card(run, name) for run in _RUN.finditer(value)) else None
-    if isinstance(value, dict):
-        for key, each in value.items():
-            if len(key) >= len(_SHORTEST) and masked_text(key) != key:
-                return MASK
-            if (place := _found(each, key)) is not None:
-                return f"{key[:64]}.{place}".rstrip(".")
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            if (place := _found(each, name)) is not None:
-                return f"{index}.{place}".rstrip(".")
-    elif isinstance(value, int | float) and not isinstance(value, bool) and _is_card(str(value), name):
-        return ""
-    return None
 
 
 def _is_a_card(run: re.Match[str], name: str) -> bool:

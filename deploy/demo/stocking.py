@@ -8,7 +8,6 @@ from deploy.demo.catalogue import NOT_OURS, Article, catalogue
 from deploy.demo.installation import Installation, Trouble, ask
 
 PATIENCE = 30.0
-PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """The ledger: every movement of money, once. It is only ever added to."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -44,15 +43,6 @@ def of_refund(payment: Payment, before: Refund | None, after: Refund) -> list[En
     if after.state is not refunds.State.REFUNDED or (before and before.state is refunds.State.REFUNDED):
         return []
     return [_entry(Kind.REFUNDED, payment, after.id, after.amount, after.reference)]
-
-
-def balance(entries: Iterable[Entry]) -> dict[str, int]:
-    """What is left by currency, in minor units: captured less refunded."""
-    left: dict[str, int] = {}
-    for entry in entries:
-        signed = entry.amount.amount if entry.kind is Kind.CAPTURED else -entry.amount.amount
-        left[entry.amount.currency] = left.get(entry.amount.currency, 0) + signed
-    return left
 
 
 def _entry(kind: Kind, payment: Payment, refund_id: str | None, amount: Money, reference: str | None) -> Entry:

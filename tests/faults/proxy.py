@@ -164,11 +164,6 @@ class LostAnswers:
         self._before = before
         self.struck = 0
 
-    @property
-    def is_spent(self) -> bool:
-        """It has happened as often as it was to."""
-        return self._left <= 0
-
     def ask(self, connection: Connection, data: bytes) -> bytes:
         """Strike, or let pass."""
         if self._left > 0 and not connection.is_deaf and self._needle in data:

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import aio_pika
 import asyncpg
@@ -116,10 +115,6 @@ class Servers:
                 declared = await channel.declare_queue(name, passive=True)
                 found[name] = int(declared.declaration_result.consumer_count or 0)
             return found
-
-    @property
-    def database(self) -> str:
-        return urlsplit(self.postgres_url).path.lstrip("/")
 
 
 def queues() -> list[str]:

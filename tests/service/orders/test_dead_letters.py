@@ -30,8 +30,6 @@ from tests.service.orders.letters import (
     whole,
 )
 
-ELSEWHERE = "/shops/other"
-
 
 async def a_letter(bus: Bus, orders: Client, order_id: str, source: str = "/shops/a") -> str:
     """One shop says it refunded what another sold; the letter's id."""
