@@ -5,7 +5,7 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request
 
-from services.payments import settling, store, views
+from services.payments import progress, store, views
 from services.payments.channels.webhooks import Notification, read, verify
 from services.payments.settings import settings
 from services.payments.views import PaymentView
@@ -42,12 +42,12 @@ async def hear_stripe(notification: Annotated[Notification, Depends(_signed)], t
     """Stripe tells what became of a shopper's payment. 400 when it is not signed by Stripe, these five minutes."""
     if notification.answer is None or notification.payment_id is None:
         return {"received": True}
-    if await store.is_heard_first(tx, "stripe", notification.id, notification.type):
+    if await store.take_webhook(tx, "stripe", notification.id, notification.type):
         order_id = await store.order_of(tx, notification.payment_id)
         if order_id is None:
             log.warning("a webhook for a payment that is not ours", payment_id=str(notification.payment_id))
         else:
-            await settling.learn(tx, [(order_id, notification.answer)])
+            await progress.learn(tx, [(order_id, notification.answer)])
     return {"received": True}
 
 

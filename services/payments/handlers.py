@@ -2,7 +2,7 @@
 
 from functools import singledispatch
 
-from services.payments import refunds, risk, settling
+from services.payments import progress, refunds, risk
 from services.payments.facts import Cancelled, Expired, Fact, Placed, Released, Reserved
 from services.payments.settings import settings
 from shared.database import Tx
@@ -19,7 +19,7 @@ on = Subscriptions()
 async def learn_facts(events: list[Event], tx: Tx) -> None:
     """Add what others say to their orders' payments, and charge, call off or go on as it calls for."""
     told = [(event.subject, _told(event)) for event in events]
-    await settling.learn(tx, [(order_id, fact) for order_id, fact in told if fact])
+    await progress.learn(tx, [(order_id, fact) for order_id, fact in told if fact])
 
 
 @singledispatch
@@ -64,7 +64,7 @@ def _(released: OrderReleased) -> Fact:
 @on(RefundRequested, ours=True)
 async def give_back(requested: list[RefundRequested], tx: Tx) -> None:
     """Money goes back by whoever took it."""
-    await settling.learn_refunds(
+    await progress.learn_refunds(
         tx,
         [
             refunds.Refund(
@@ -78,7 +78,7 @@ async def give_back(requested: list[RefundRequested], tx: Tx) -> None:
 @on(PaymentRefunded, ours=False)
 async def hear_of_shops_refund(refunded: list[PaymentRefunded], tx: Tx) -> None:
     """The shop that took the money says that it has given some back. Said by any other, it is a dead letter."""
-    await settling.learn_refunds(
+    await progress.learn_refunds(
         tx,
         [
             refunds.Refund(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from services.payments import channels, refunds, settling, store, views
+from services.payments import channels, progress, refunds, store, views
 from services.payments.charging import Payment
 from services.payments.facts import Answer, Unknown
 from services.payments.refunds import Owed
@@ -14,7 +14,7 @@ from shared.timers import Duties
 
 every = Duties()
 
-NOTIFICATIONS_KEPT = timedelta(days=30)
+WEBHOOKS_KEPT = timedelta(days=30)
 """Stripe sends a webhook again for three days; an old one is refused by its signature's time anyhow."""
 
 
@@ -29,7 +29,7 @@ async def _ask_provider(payment: Payment) -> Answer:
 
 async def _record_answers(tx: Tx, answers: Sequence[tuple[Payment, Answer]]) -> None:
     asked = {payment.order_id: payment.errand for payment, _ in answers if payment.errand}
-    await settling.learn(tx, [(payment.order_id, answer) for payment, answer in answers], asked)
+    await progress.learn(tx, [(payment.order_id, answer) for payment, answer in answers], asked)
 
 
 async def _send_back(owed: Owed) -> refunds.Answer:
@@ -40,7 +40,7 @@ async def _send_back(owed: Owed) -> refunds.Answer:
 
 
 async def _record_refunds(tx: Tx, answers: Sequence[tuple[Owed, refunds.Answer]]) -> None:
-    await settling.learn_answers(tx, [(owed.refund, answer) for owed, answer in answers])
+    await progress.learn_answers(tx, [(owed.refund, answer) for owed, answer in answers])
 
 
 charge: Job[Payment, Answer] = Job("charge", store.claim_charges, _ask_provider, _record_answers, overdue=views.overdue_charges)
@@ -48,6 +48,6 @@ refund: Job[Owed, refunds.Answer] = Job("refund", store.claim_refunds, _send_bac
 
 
 @every(timedelta(hours=1))
-async def forget_notifications(tx: Tx) -> int:
+async def forget_old_webhooks(tx: Tx) -> int:
     """Drop what is remembered of old webhooks."""
-    return await store.forget_notifications(tx, tx.now - NOTIFICATIONS_KEPT)
+    return await store.forget_webhooks(tx, tx.now - WEBHOOKS_KEPT)

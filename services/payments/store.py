@@ -154,8 +154,8 @@ async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
     return [Owed(refund_of(row["refund"]), payment_of(row["payment"])) for row in rows]
 
 
-async def is_heard_first(tx: Tx, provider: str, id: str, type: str) -> bool:
-    """Whether this webhook has not been heard before; from now on it has."""
+async def take_webhook(tx: Tx, provider: str, webhook_id: str, type: str) -> bool:
+    """Whether this webhook comes for the first time; from now on it has come."""
     return bool(
         await tx.fetchval(
             """
@@ -163,13 +163,13 @@ async def is_heard_first(tx: Tx, provider: str, id: str, type: str) -> bool:
             ON CONFLICT ON CONSTRAINT notification_is_heard_once DO NOTHING RETURNING TRUE
             """,
             provider,
-            id,
+            webhook_id,
             type,
         )
     )
 
 
-async def forget_notifications(tx: Tx, before: datetime) -> int:
+async def forget_webhooks(tx: Tx, before: datetime) -> int:
     """Drop the webhooks heard before that time, some at once; how many there were."""
     tag = await tx.execute(
         """

@@ -9,14 +9,14 @@ from services.inventory import jobs as inventory_jobs
 from services.inventory.shelf import Kind as MovementKind
 from services.inventory.shelf import Movement, Shelf
 from services.logistics import jobs as logistics_jobs
-from services.logistics import progress
+from services.logistics import progress as logistics_progress
 from services.logistics import store as logistics_store
 from services.logistics.carriers import Carrier as AnyCarrier
 from services.logistics.routing import CarrierName
 from services.logistics.shipping import Kind
 from services.orders import jobs as orders_jobs
 from services.payments import jobs as payments_jobs
-from services.payments import settling
+from services.payments import progress as payments_progress
 from services.payments import store as payments_store
 from services.payments.channels import Channel
 from services.payments.channels.invoice import Invoice
@@ -212,10 +212,10 @@ class History:
         self.bus.note("a webhook says of %s: %s", payment.order_id, answer)
 
         async def hear(tx: MemoryTx) -> None:
-            if await payments_store.is_heard_first(tx, "stripe", id, "checkout.session"):
+            if await payments_store.take_webhook(tx, "stripe", id, "checkout.session"):
                 order_id = await payments_store.order_of(tx, payment.id)
                 assert order_id is not None
-                await settling.learn(tx, [(order_id, answer)])
+                await payments_progress.learn(tx, [(order_id, answer)])
 
         self._attempt("payments", hear)
         return True
@@ -234,7 +234,7 @@ class History:
 
         async def hear(tx: MemoryTx) -> None:
             await logistics_store.keep_scans(tx, sorted(scans))
-            await progress.track(tx, sorted(scans))
+            await logistics_progress.track(tx, sorted(scans))
 
         self._attempt("logistics", hear)
         return True

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.payments import settling
+from services.payments import progress
 from services.payments.facts import Placed, Reserved
 from services.payments.refunds import Refund
 from shared.database import Database
@@ -17,11 +17,11 @@ TOTAL = Money(amount=29900, currency="CNY")
 async def test_the_second_adds_to_what_the_first_has_learned(database: Database, order_id: str) -> None:
     async def hear_later() -> list[Event]:
         async with database.transaction() as tx:
-            await settling.learn(tx, [(order_id, Reserved()), (f"{order_id}-other", Reserved())])
+            await progress.learn(tx, [(order_id, Reserved()), (f"{order_id}-other", Reserved())])
             return [out.event for out in tx.outgoing]
 
     async with database.transaction() as tx:
-        await settling.learn(tx, [(order_id, Placed(TOTAL, "invoice"))])
+        await progress.learn(tx, [(order_id, Placed(TOTAL, "invoice"))])
         later = asyncio.create_task(hear_later())
         await until_one_waits(database)
 
@@ -34,10 +34,10 @@ async def test_the_second_adds_to_what_the_first_has_learned(database: Database,
 async def test_a_refund_is_kept_of_an_order_that_somebody_else_hears_of_at_this_moment(database: Database, order_id: str) -> None:
     async def hear_later() -> None:
         async with database.transaction() as tx:
-            await settling.learn_refunds(tx, [Refund(id="r", order_id=order_id, amount=TOTAL, reason="late")])
+            await progress.learn_refunds(tx, [Refund(id="r", order_id=order_id, amount=TOTAL, reason="late")])
 
     async with database.transaction() as tx:
-        await settling.learn(tx, [(order_id, Placed(TOTAL, "invoice"))])
+        await progress.learn(tx, [(order_id, Placed(TOTAL, "invoice"))])
         later = asyncio.create_task(hear_later())
         await until_one_waits(database)
     await later

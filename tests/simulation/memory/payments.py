@@ -104,11 +104,11 @@ async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
     return claimed[:limit]
 
 
-async def is_heard_first(tx: Tx, provider: str, id: str, type: str) -> bool:
+async def take_webhook(tx: Tx, provider: str, webhook_id: str, type: str) -> bool:
     heard = _of(tx).notifications
-    if id in heard:
+    if webhook_id in heard:
         return False
-    heard[id] = None
+    heard[webhook_id] = None
     return True
 
 
