@@ -170,7 +170,7 @@ class Journal:
 
 @dataclass(eq=False)
 class Database:
-    """The one opener of transactions: commits with the outbox, then hands what was announced to the relay."""
+    """The one opener of transactions that announce: commits with the outbox, then hands what was announced to the relay."""
 
     pool: Pool
     service: str

@@ -1,4 +1,4 @@
-"""The public keys that bearer tokens are signed with (RFC 7517), from a file or from the issuer's https address."""
+"""The public keys that bearer tokens are checked with (RFC 7517), from a file or from the issuer's https address."""
 
 import asyncio
 import time

@@ -17,7 +17,7 @@ LABELS: Mapping[str, str] = {
     "outcome": "a few words in the code",
     "what": "the servers that a service needs",
     "state": "the states of a dead letter, a shipment, a refund, a connection",
-    "where": "the jobs, the duties and the tables of the bus",
+    "where": "the jobs, the duties, the tables of the bus, and handling",
     "method": "HTTP's methods",
     "route": "the routes, without what is filled into them",
     "status": "HTTP's status codes; an order's statuses",
@@ -55,9 +55,7 @@ batch_events = Histogram(
 )
 events_published = Counter("orderbus_events_published_total", "Events the broker has confirmed.", ["type"])
 publish_failures = Counter("orderbus_publish_failures_total", "Events not published; they stay in the outbox.", ["type"])
-infrastructure_failures = Counter(
-    "orderbus_infrastructure_failures_total", "Times a batch had to wait for Postgres or RabbitMQ.", ["what"]
-)
+infrastructure_failures = Counter("orderbus_infrastructure_failures_total", "Times a batch had to wait for Postgres.", ["what"])
 
 outbox_rows = Gauge("orderbus_outbox_rows", "Events committed but not yet published.")
 outbox_oldest_seconds = Gauge("orderbus_outbox_oldest_seconds", "Age of the oldest event not yet published.")

@@ -1,4 +1,4 @@
-"""A private Redis from the machine's own programs. It caches: nothing of it is kept on disk."""
+"""A private Redis from the machine's own programs. It counts for rate limits: nothing of it is kept on disk."""
 
 import shutil
 from collections.abc import Mapping

@@ -97,11 +97,3 @@ async def rabbitmq_partition(scene: Scene) -> int:
         link.restore()
     scene.apart.clear()
     return len(links)
-
-
-@fault("rabbitmq")
-async def redis_gone(scene: Scene) -> int:
-    """The cache is gone, and back."""
-    async with scene.servers.without("redis"):
-        await scene.some_time(int(scene.long(3, 20)), 10)
-    return 1

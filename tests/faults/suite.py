@@ -13,13 +13,13 @@ import uvloop
 
 from deploy.stack import stack
 from deploy.stack.state import StackFolder, checkout_folder
-from tests.faults import of_events, of_partners, of_postgres, of_rabbitmq, of_services, of_time
+from tests.faults import of_events, of_partners, of_postgres, of_rabbitmq, of_redis, of_services, of_time
 from tests.faults.results import Findings
 from tests.faults.running import Run, Say, a_scene
 from tests.faults.scene import APART, CATALOGUE, Fault
 from tests.private_folder import a_private_folder
 
-FAULTS = (of_services, of_postgres, of_rabbitmq, of_events, of_partners, of_time)
+FAULTS = (of_services, of_postgres, of_rabbitmq, of_redis, of_events, of_partners, of_time)
 """Importing them has filled the catalogue."""
 
 
