@@ -12,7 +12,7 @@ from services.inventory.settings import settings
 from services.inventory.shelf import DEFAULT_LOCATION, Kind, Movement
 from services.inventory.views import ProductDetails, ProductsPage
 from shared import auth
-from shared.events.fields import Sku
+from shared.events.fields import Sku, text
 from shared.http import Reader, Transactional, Tx
 from shared.money import Currency
 
@@ -28,12 +28,11 @@ def _not_zero(quantity: int) -> int:
     return quantity
 
 
-PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=PRINTABLE)]
-Category = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True, pattern=PRINTABLE)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=50, strip_whitespace=True, pattern=PRINTABLE)]
+Name = Annotated[str, text(200)]
+Category = Annotated[str, text(200, 0)]
+Tag = Annotated[str, text(50)]
 Tags = Annotated[list[Tag], Field(max_length=50)]
-Why = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True, pattern=PRINTABLE)]
+Why = Annotated[str, text(500)]
 Location = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Price = Annotated[Decimal, Field(ge=0, le=10**12, max_digits=18, description="In the currency's major unit: 299, 299.5.")]
 Threshold = Annotated[int, Field(ge=0, le=MOST, strict=True)]
@@ -95,12 +94,12 @@ class ShelfView(BaseModel):
 @router.get("/products", tags=["products"])
 async def list_products(
     reader: Reader,
-    keyword: Annotated[str, Query(max_length=100, pattern=PRINTABLE)] = "",
+    keyword: Annotated[str, text(100, 0), Query()] = "",
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     page_size: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> ProductsPage:
     """Products whose name, SKU, category or a tag contains the keyword (all, without one), with what can be sold now."""
-    return await views.search(reader, keyword.strip(), page, page_size)
+    return await views.search(reader, keyword, page, page_size)
 
 
 @router.post("/products", status_code=201, tags=["products"], dependencies=[auth.scope("products:write")])
