@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +14,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 
 from deploy.stack import ports, processes
+from deploy.stack.credentials import SERVICES
 from deploy.stack.processes import Process
 from deploy.stack.state import CHECKOUT, StackFolder
 from tests.faults.proxy import Link
 from tests.plain_http import PLAIN
 
-SERVICES = ("orders", "inventory", "payments", "logistics")
 SERVERS = ("postgres", "rabbitmq", "redis", "sandbox")
 
 HASTE = {"ORDERBUS_PARTNER_TIMEOUT": "1", "ORDERBUS_COMMAND_TIMEOUT": "10", "ORDERBUS_LOG_LEVEL": "INFO"}
@@ -179,7 +180,7 @@ class Fleet:
 @asynccontextmanager
 async def a_fleet(folder: StackFolder, addresses: Mapping[str, Any], replicas: int) -> AsyncIterator[Fleet]:
     """Take the place of the four processes of the stack that is up: so many of each, told the same, behind links."""
-    told = {service: _environment_of(addresses["services"][service]["pid"]) for service in SERVICES}
+    told = {service: psutil.Process(addresses["services"][service]["pid"]).environ() for service in SERVICES}
     processes.stop(folder, SERVICES)
     fleet = Fleet(folder, [])
     for number in range(1, replicas + 1):
@@ -203,7 +204,7 @@ async def the_fleet(folder: StackFolder, addresses: Mapping[str, Any], release: 
         process = processes.recorded(folder, service)
         assert process is not None, f"{service} does not run"
         port = int(urlsplit(addresses["services"][service]["url"]).port or 0)
-        fleet.replicas.append(Replica(service, service, port, _environment_of(process.pid), {}, process, release))
+        fleet.replicas.append(Replica(service, service, port, psutil.Process(process.pid).environ(), {}, process, release))
     async with _watched(fleet):
         yield fleet
 
@@ -223,19 +224,13 @@ async def _watched(fleet: Fleet) -> AsyncIterator[None]:
         await fleet.end()
 
 
-async def until(condition: Any, seconds: float, otherwise: str) -> None:
+async def until(condition: Callable[[], object], seconds: float, otherwise: str) -> None:
     """Returns as soon as the condition holds. Raises TimeoutError with what is wrong."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(otherwise)
         await asyncio.sleep(0.02)
-
-
-def _environment_of(pid: int) -> dict[str, str]:
-    """What the stack has told a process."""
-    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
-    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
 async def _replica(service: str, name: str, port: int, told: Mapping[str, str], addresses: Mapping[str, Any]) -> Replica:

@@ -7,10 +7,9 @@ from typing import Any
 
 import asyncpg
 
+from deploy.stack.credentials import SERVICES
 from tests.faults.purchases import BURIED, Purchase
 from tests.faults.witness import Witness
-
-SERVICES = ("orders", "inventory", "payments", "logistics")
 
 _FOUND = """
     SELECT o.id, o.status, o.captured, o.refunded, p.ending, p.errand AS asking, s.waybill, s.carrier,

@@ -4,9 +4,9 @@ import asyncio
 
 import orjson
 
+from deploy.stack.credentials import SERVICES
 from shared.codec import BATCH
 from tests.faults.detour import a_detour
-from tests.faults.fleet import SERVICES
 from tests.faults.purchases import BURIED, EXTERNAL, Kind, Purchase
 from tests.faults.scene import Scene, fault
 from tests.faults.witness import Heard

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import asyncpg
 
-from tests.faults.fleet import SERVICES
+from deploy.stack.credentials import SERVICES
 from tests.faults.proxy import LostAnswers
 from tests.faults.purchases import Kind
 from tests.faults.scene import Scene, fault

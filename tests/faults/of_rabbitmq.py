@@ -4,7 +4,7 @@ import asyncio
 
 import aio_pika
 
-from tests.faults.fleet import SERVICES
+from deploy.stack.credentials import SERVICES
 from tests.faults.proxy import LostConfirms
 from tests.faults.purchases import Kind
 from tests.faults.scene import APART, Scene, fault

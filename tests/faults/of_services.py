@@ -5,7 +5,8 @@ import signal
 
 import httpx
 
-from tests.faults.fleet import SERVICES, Replica
+from deploy.stack.credentials import SERVICES
+from tests.faults.fleet import Replica
 from tests.faults.purchases import CANCELLED
 from tests.faults.scene import Scene, fault
 

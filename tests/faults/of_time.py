@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from deploy.stack import packages
-from tests.faults.fleet import SERVICES
+from deploy.stack.credentials import SERVICES
 from tests.faults.purchases import CANCELLED, SHIPPED, Kind
 from tests.faults.scene import Scene, Skipped, fault
 

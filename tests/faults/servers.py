@@ -8,11 +8,11 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import aio_pika
 import asyncpg
+import psutil
 
 from deploy.rabbitmq import topology
 from deploy.services import SERVICES
@@ -125,5 +125,4 @@ def queues() -> list[str]:
 def _environment_of(folder: StackFolder, role: str) -> dict[str, str]:
     process = processes.recorded(folder, role)
     assert process is not None, f"{role} does not run as a process of ours: install the servers' own programs"
-    entries = Path(f"/proc/{process.pid}/environ").read_bytes().decode().split("\0")
-    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+    return psutil.Process(process.pid).environ()

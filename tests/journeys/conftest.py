@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from deploy.stack import processes, stack
+from deploy.stack.credentials import SERVICES
 from deploy.stack.servers import Servers
 from deploy.stack.state import open_folder
 from shared.origin import EXCHANGE
@@ -96,7 +97,7 @@ async def a_shop(addresses: dict[str, Any]) -> AsyncIterator[Shop]:
 def services(running: Path) -> dict[str, int]:
     """The pid of each service's process."""
     folder = open_folder(running)
-    found = {name: processes.recorded(folder, name) for name in ("orders", "inventory", "payments", "logistics")}
+    found = {name: processes.recorded(folder, name) for name in SERVICES}
     return {name: process.pid for name, process in found.items() if process}
 
 

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli import systems
+from deploy.stack.credentials import SERVICES
 from tests.builders import a_paid_order
 from tests.journeys.shop import Shop
 from tests.plain_http import PLAIN
@@ -59,7 +60,6 @@ def event(source: str, type: str, order_id: str) -> dict[str, Any]:
     return {"content": json.dumps(told), "headers": {"content-type": "application/cloudevents+json"}}
 
 
-SERVICES = ("orders", "inventory", "payments", "logistics")
 MINE = "/shops/jd-8"
 DECISION = {"json": {"all": True, "why": "because", "dry_run": True}}
 NEW = {"json": {"sku": "NONE", "name": "x", "price": 1, "currency": "CNY"}}

@@ -7,11 +7,10 @@ import pytest
 
 from deploy.prepare import APPEND_ONLY
 from deploy.stack import credentials
+from deploy.stack.credentials import SERVICES
 from deploy.stack.services import role_url
 from deploy.stack.state import open_folder
 from tests.journeys.shop import Shop
-
-SERVICES = ("orders", "inventory", "payments", "logistics")
 
 
 async def test_what_a_schema_holds_belongs_to_a_role_that_nobody_can_log_in_as(shop: Shop) -> None:

@@ -14,10 +14,11 @@ import httpx
 import pytest
 
 from deploy.stack import credentials, stack
+from deploy.stack.credentials import SERVICES
 from deploy.stack.servers import Servers
 from deploy.stack.state import CHECKOUT, StackFolder, open_folder
 from tests import previous_release
-from tests.faults.fleet import SERVICES, THIS, Release, Replica, the_fleet
+from tests.faults.fleet import THIS, Release, Replica, the_fleet
 from tests.faults.proxy import Link
 from tests.faults.running import Run, a_scene_of
 from tests.faults.scene import Fault, Scene

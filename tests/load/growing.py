@@ -5,8 +5,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from deploy.stack.credentials import SERVICES
 from tests.faults.servers import Servers
-from tests.load.installation import SERVICES
 
 TEMPLATES = 100
 """Orders that are copied."""

@@ -14,13 +14,13 @@ import psutil
 from deploy.rabbitmq import names, systems
 from deploy.rabbitmq.management import Management
 from deploy.stack import ports, processes, stack, waiting
+from deploy.stack.credentials import SERVICES
 from deploy.stack.servers import start_servers
 from deploy.stack.state import CHECKOUT, Say, StackError, StackFolder
 from tests.faults.servers import Servers
 from tests.load.load import Client
 from tests.private_folder import a_private_folder
 
-SERVICES = ("orders", "inventory", "payments", "logistics")
 SERVERS = ("postgres", "rabbitmq", "sandbox")
 
 SYSTEM = systems.System(

@@ -8,9 +8,9 @@ from datetime import timedelta
 import aio_pika
 
 from deploy.audit import audit
+from deploy.stack.credentials import SERVICES
 from tests.faults.judging import what_waits
 from tests.faults.servers import Servers, queues
-from tests.load.installation import SERVICES
 from tests.load.load import Outcome
 
 AT_ONCE = -timedelta(hours=1)

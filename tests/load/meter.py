@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from tests.load.installation import SERVICES, Installation
+from deploy.stack.credentials import SERVICES
+from tests.load.installation import Installation
 
 COSTS = (*SERVICES, "postgres", "rabbitmq")
 """Whose CPU time makes up an order's cost. The clients and the partners' stand-ins are somebody else's."""

@@ -11,6 +11,7 @@ from services.logistics.handlers import on as logistics_hears
 from services.orders.handlers import NOTED
 from services.orders.handlers import on as orders_hears
 from services.payments.handlers import on as payments_hears
+from shared.dead_letters import next_try
 from shared.events import EVENTS, OURS, Envelope, Event, received
 from tests.simulation.chance import Chance
 from tests.simulation.memory.inventory import InventoryTables
@@ -22,9 +23,6 @@ from tests.simulation.memory.tables import Draw, MemoryTx, Tables
 T = TypeVar("T")
 
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
-RETRIED_AFTER = tuple(timedelta(seconds=seconds) for seconds in (1, 5, 30, 120, 600))
-"""As shared.dead_letters does."""
-
 MOMENT = timedelta(milliseconds=1)
 """No two things happen at the same time."""
 
@@ -175,7 +173,7 @@ class Bus:
                 self._once(letter.service, [letter.event])
             except Exception as error:
                 letter.error, letter.attempts = error, letter.attempts + 1
-                letter.due = self._next_try(letter.attempts)
+                letter.due = next_try(letter.attempts, self.now)
                 self.note("%s cannot handle %s again: %r", letter.service, letter.event.type, error)
             else:
                 self.letters.remove(letter)
@@ -190,7 +188,7 @@ class Bus:
                     self._handle(service, [event])
                 return
             self.note("%s cannot handle %s: %r", service, batch[0].type, error)
-            letter = Letter(service, batch[0], error, due=self._next_try(1))
+            letter = Letter(service, batch[0], error, due=next_try(1, self.now))
             self.letters.append(letter)
             self.buried.append(letter)
 
@@ -206,9 +204,6 @@ class Bus:
                 await HEARS[service][batch[0].type].handle(fresh, tx)
 
         self.transact(service, handle)
-
-    def _next_try(self, attempts: int) -> datetime | None:
-        return self.now + RETRIED_AFTER[attempts - 1] if attempts <= len(RETRIED_AFTER) else None
 
     def _enveloped(self, event: Event, source: str, at: datetime) -> Event:
         subject = event.subject

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import deploy.services
 from deploy.stack import credentials, services
 from deploy.stack.credentials import SERVICES, Credentials
 from deploy.stack.servers import Postgres, RabbitMQ, Redis, Servers
@@ -106,3 +107,7 @@ def test_a_role_url_survives_a_password_with_signs_of_its_own() -> None:
     url = services.role_url("postgresql://boss:p%40w@db.example:6000/shop?sslmode=require", "orders", "a/b@c")
 
     assert url == "postgresql://shop_orders:a%2Fb%40c@db.example:6000/shop?sslmode=require"
+
+
+def test_the_names_of_the_services_are_those_that_there_are() -> None:
+    assert tuple(deploy.services.SERVICES) == SERVICES
