@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-import typer
+from deploy.cli.telling import fail
 
 
 def stack() -> dict[str, Any]:
@@ -13,8 +13,7 @@ def stack() -> dict[str, Any]:
 
     found = checkout_folder().read(FILE)
     if not found:
-        typer.echo("orderbus: the stack does not run here; start it with ./orderbus up", err=True)
-        raise typer.Exit(1)
+        fail("the stack does not run here; start it with ./orderbus up")
     return found
 
 

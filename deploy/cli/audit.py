@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.cli.telling import narrate
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -47,7 +49,7 @@ def _keep_auditing(url: str, every: timedelta, settle: timedelta, host: str, por
     from prometheus_client import start_http_server
 
     from deploy.audit.scheduled import Gauges, keep_auditing
-    from deploy.cli.stack import ended_like_interrupted, narrate
+    from deploy.stack.undoing import ended_like_interrupted
 
     gauges = Gauges()
     try:

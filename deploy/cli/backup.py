@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli.telling import explaining_trouble, narrate
+
 app = typer.Typer()
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
@@ -18,7 +20,6 @@ def backup(folder: Folder) -> None:
     meanwhile."""
     from deploy.backup import take
     from deploy.cli.addresses import postgres_url, stack
-    from deploy.cli.stack import explaining_trouble, narrate
 
     rabbitmq_url = os.environ.get("ORDERBUS_RABBITMQ_URL") or stack()["rabbitmq"]["url"]
     with explaining_trouble():
@@ -34,7 +35,6 @@ def restore(
     """Put a backup in the place of what the services know now. They are stopped meanwhile; docs/runbooks/restore.md says
     what to do after."""
     from deploy.backup import restore as put_back
-    from deploy.cli.stack import explaining_trouble, narrate
 
     if not yes:
         typer.confirm(f"Give up all that this stack holds now, for what is in {folder}?", abort=True)

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli.telling import explaining_trouble, fail
+
 app = typer.Typer()
 
 
@@ -29,7 +31,7 @@ def bench(
     """
     from rich.console import Console
 
-    from deploy.cli.stack import ended_like_interrupted, explaining_trouble
+    from deploy.stack.undoing import ended_like_interrupted
     from tests.load import suite
     from tests.load.plot import draw
     from tests.load.results import complaints, tables
@@ -42,8 +44,7 @@ def bench(
     try:
         names = suite.chosen(only or (), scale)
     except LookupError as error:
-        typer.echo(f"orderbus: {error.args[0]}", err=True)
-        raise typer.Exit(2) from None
+        fail(error.args[0], 2)
     if os.getloadavg()[0] > 1:
         console.print(f"[yellow]others are at work on this machine[/]: its load average is {os.getloadavg()[0]:.1f}")
     with explaining_trouble(), ended_like_interrupted(), showing(console) as show:

@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from deploy.cli.telling import fail
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -59,7 +61,7 @@ def show(id: Annotated[str, typer.Argument(metavar="ID", help="The letter's id."
         if (letter := api.letter(id)) is not None:
             _print({"service": api.name, **letter}, as_json, _whole)
             return
-    _fail(f"there is no dead letter {id}")
+    fail(f"there is no dead letter {id}")
 
 
 @app.command()
@@ -89,7 +91,7 @@ def replay(
     }
     if edit is not None:
         if len(ids or ()) != 1:
-            _fail("--edit replaces the event of one letter: give its id")
+            fail("--edit replaces the event of one letter: give its id")
         wish["event"] = _event(edit)
     _decide("replay", wish, service, as_json)
 
@@ -158,11 +160,11 @@ class Api:
             )
             told: dict[str, Any] = answer.json()
         except (httpx.TransportError, ValueError) as error:
-            _fail(f"{self.name} does not answer ({error!r}); ./orderbus status tells more, ./orderbus up starts it")
+            fail(f"{self.name} does not answer ({error!r}); ./orderbus status tells more, ./orderbus up starts it")
         if answer.status_code == 404 and not is_missing_told:
             return {}
         if not answer.is_success:
-            _fail(f"{self.name}: {told.get('detail', answer.status_code)}")
+            fail(f"{self.name}: {told.get('detail', answer.status_code)}")
         return told
 
 
@@ -171,21 +173,21 @@ def _apis(wanted: list[str] | None) -> list[Api]:
 
     found = stack()
     if unknown := sorted(set(wanted or ()) - found["services"].keys()):
-        _fail(f"there is no service {unknown[0]}; there are {', '.join(found['services'])}")
+        fail(f"there is no service {unknown[0]}; there are {', '.join(found['services'])}")
     return [Api(name, each["url"], found["token"]) for name, each in found["services"].items() if not wanted or name in wanted]
 
 
 def _decide(decision: str, wish: dict[str, Any], service: list[str] | None, as_json: bool) -> None:
     """In each service; letters that are named by id only where they are, and only when all of them are somewhere."""
     if not any(wish[name] for name in ("ids", "type", "reason", "states", "all")) and not service:
-        _fail("say which letters: ids, --service, --type, --reason, --state, or --all")
+        fail("say which letters: ids, --service, --type, --reason, --state, or --all")
     wish["all"] = wish["all"] or service is not None
     places: list[tuple[Api, dict[str, Any]]] = [(api, wish) for api in _apis(service)]
     if wish["ids"]:
         places = [(api, {**wish, "ids": ids}) for api, _ in places if (ids := _held(api, wish["ids"]))]
         held = {id for _, told in places for id in told["ids"]}
         if missing := [id for id in wish["ids"] if id.lower() not in held]:
-            _fail(f"there is no dead letter {missing[0]}{f' in {service[0]}' if service else ''}; nothing was done")
+            fail(f"there is no dead letter {missing[0]}{f' in {service[0]}' if service else ''}; nothing was done")
     done = {api.name: api.decide(decision, told) for api, told in places}
     total = sum(answer["count"] for answer in done.values())
     _print({"decision": decision, "dry_run": wish["dry_run"], "count": total, "services": done}, as_json, _outcome)
@@ -200,11 +202,11 @@ def _event(file: str) -> dict[str, Any]:
     try:
         event = json.loads(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
     except OSError as error:
-        _fail(f"{file} cannot be read: {error.strerror}")
+        fail(f"{file} cannot be read: {error.strerror}")
     except ValueError as error:
-        _fail(f"{file} is not JSON: {error}")
+        fail(f"{file} is not JSON: {error}")
     if not isinstance(event, dict):
-        _fail(f"{file} should hold one CloudEvent, a JSON object")
+        fail(f"{file} should hold one CloudEvent, a JSON object")
     return event
 
 
@@ -218,7 +220,7 @@ def _print(told: dict[str, Any], as_json: bool, shown: Any) -> None:
     if as_json:
         typer.echo(json.dumps(told, ensure_ascii=False))
         return
-    from deploy.demo.paper import paper
+    from deploy.cli.paper import paper
 
     console: Console = paper()
     for each in shown(told):
@@ -293,8 +295,3 @@ def _clock(at: str) -> str:
     from datetime import datetime
 
     return f"{datetime.fromisoformat(at).astimezone():%m-%d %H:%M:%S}"
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"orderbus: {message}", err=True)
-    raise typer.Exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from deploy.cli.telling import explaining_trouble, fail
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,8 +31,8 @@ def demo(
 
     A stack that runs already is used and left running; one that is started for the demo is stopped after it.
     """
+    from deploy.cli.paper import paper
     from deploy.demo.installation import Trouble
-    from deploy.demo.paper import paper
 
     started = time.monotonic()
     console = paper(sys.stderr if as_json else sys.stdout)
@@ -41,8 +42,7 @@ def demo(
             outcome = _run(console, stack, orders, started)
             _report(console, outcome, stack, goes_down=goes_down, as_json=as_json)
     except Trouble as trouble:
-        typer.echo(f"orderbus: {trouble}", err=True)
-        raise typer.Exit(1) from None
+        fail(str(trouble))
     if not outcome.ok:
         raise typer.Exit(1)
 
@@ -73,8 +73,8 @@ def _report(console: Console, outcome: Outcome, stack: dict[str, Any], *, goes_d
 def _stack_for_the_demo(console: Console, *, keep: bool) -> Iterator[tuple[dict[str, Any], bool]]:
     """The running stack, and whether it is stopped after the block: that is when it was started for it. Interrupted, the
     demo stops what it has started, even if it was to be kept."""
-    from deploy.cli.stack import ended_like_interrupted, explaining_trouble
     from deploy.stack import stack
+    from deploy.stack.undoing import ended_like_interrupted
 
     ran_before = any(line.name in ("orders", "sandbox") and line.state.startswith("running") for line in stack.status())
     with explaining_trouble(), ended_like_interrupted():
@@ -96,13 +96,8 @@ def _tick(console: Console) -> str:
 
 
 def _take_down(console: Console) -> None:
-    """An impatient second Ctrl-C does not cut it short."""
     from deploy.stack import stack
+    from deploy.stack.undoing import uninterrupted
 
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    try:
-        with console.status("stopping the stack") if console.is_terminal else nullcontext():
-            stack.down(lambda sentence: console.print(sentence))
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
+    with uninterrupted(), console.status("stopping the stack") if console.is_terminal else nullcontext():
+        stack.down(lambda sentence: console.print(sentence))

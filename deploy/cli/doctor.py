@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.cli.telling import narrate
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -26,7 +28,6 @@ def doctor(
     from rich.console import Console
 
     from deploy.cli.addresses import stack
-    from deploy.cli.stack import narrate
     from deploy.doctor import Whose, visit
     from deploy.stack import stack as local
 

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from deploy.cli.telling import fail
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
@@ -202,7 +204,7 @@ def _line_writer() -> Callable[[dict[str, Any], str], None]:
     from rich.text import Text
 
     from deploy.cli.orders import COLOURS, speaker
-    from deploy.demo.paper import paper
+    from deploy.cli.paper import paper
 
     console = paper()
 
@@ -215,9 +217,3 @@ def _line_writer() -> Callable[[dict[str, Any], str], None]:
         console.print(said, soft_wrap=True)
 
     return write
-
-
-def fail(message: str) -> NoReturn:
-    """End the command, saying why."""
-    typer.echo(f"orderbus: {message}", err=True)
-    raise typer.Exit(1)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli.telling import explaining_trouble, fail
+
 app = typer.Typer()
 
 
@@ -25,7 +27,7 @@ def faults(
     """
     from rich.console import Console
 
-    from deploy.cli.stack import ended_like_interrupted, explaining_trouble
+    from deploy.stack.undoing import ended_like_interrupted
     from tests.faults import suite
     from tests.faults.results import complaints, table
 
@@ -34,8 +36,7 @@ def faults(
     try:
         chosen = suite.faults(only or ())
     except LookupError as error:
-        typer.echo(f"orderbus: {error.args[0]}", err=True)
-        raise typer.Exit(2) from None
+        fail(error.args[0], 2)
     console.print(f"[bold]Orderbus[/]: {len(chosen)} faults, seed {chosen_seed}")
     with explaining_trouble(), ended_like_interrupted():
 

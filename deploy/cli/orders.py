@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from deploy.cli.telling import fail
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,7 +35,7 @@ def timeline(
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's own JSON, and the traces.")] = False,
 ) -> None:
     """Show what every service said of an order, the milliseconds between, what led to what, and which trace has the rest."""
-    from deploy.demo.paper import paper
+    from deploy.cli.paper import paper
 
     told = fetched(order_id)
     found = traces(told, grafana)
@@ -60,9 +62,9 @@ def fetched(order_id: str) -> dict[str, Any]:
         answer = httpx.get(url, headers={"authorization": f"Bearer {found['token']}"}, timeout=10, trust_env=False)
         told: dict[str, Any] = answer.json()
     except (httpx.TransportError, ValueError) as error:
-        _fail(f"orders does not answer ({error!r}); ./orderbus status tells more, ./orderbus up starts it")
+        fail(f"orders does not answer ({error!r}); ./orderbus status tells more, ./orderbus up starts it")
     if not answer.is_success:
-        _fail(str(told.get("detail", answer.status_code)))
+        fail(str(told.get("detail", answer.status_code)))
     return told
 
 
@@ -83,11 +85,6 @@ def _in_grafana(trace_id: str, events: list[dict[str, Any]], grafana: str) -> st
     shown = {name: str(int(moment.timestamp() * 1000)) for name, moment in around.items()}
     panes = {"trace": {"datasource": "tempo", "queries": [query], "range": shown}}
     return f"{grafana.rstrip('/')}/explore?{urlencode({'schemaVersion': 1, 'panes': json.dumps(panes), 'orgId': 1})}"
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"orderbus: {message}", err=True)
-    raise typer.Exit(1)
 
 
 def table(told: dict[str, Any], *, is_plain: bool = False) -> Table:

@@ -1,14 +1,12 @@
 """up, down, status: the servers and services of this checkout, in the background."""
 
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from deploy.cli.telling import explaining_trouble, narrate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -82,44 +80,6 @@ def _watch(*, as_json: bool) -> None:
 
     with suppress(KeyboardInterrupt):
         asyncio.run(watch(stack(), as_json=as_json))
-
-
-def narrate(sentence: str) -> None:
-    """Tell a person what is going on, apart from what a program reads on the standard output."""
-    print(f"orderbus: {sentence}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def explaining_trouble() -> Iterator[None]:
-    """What keeps the stack from running is told in words, not as a traceback."""
-    from deploy.stack.state import StackError
-
-    try:
-        yield
-    except StackError as error:
-        narrate(str(error))
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        narrate("interrupted: what this command had started is stopped")
-        raise typer.Exit(130) from error
-
-
-@contextmanager
-def ended_like_interrupted() -> Iterator[None]:
-    """A polite end, or a closed terminal, leaves no more behind than Ctrl-C does."""
-
-    def interrupt(_: int, frame: FrameType | None) -> None:
-        ctrl_c = signal.getsignal(signal.SIGINT)  # asyncio has one of its own, which ends what is under way in order
-        if not callable(ctrl_c):
-            raise KeyboardInterrupt
-        ctrl_c(signal.SIGINT, frame)
-
-    before = [(number, signal.signal(number, interrupt)) for number in (signal.SIGTERM, signal.SIGHUP)]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def show(lines: list["Line"]) -> None:

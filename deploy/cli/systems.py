@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from deploy.cli.events import fail
+from deploy.cli.telling import fail
 
 if TYPE_CHECKING:
     from deploy.rabbitmq.management import Management

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import current_thread, main_thread
+from types import FrameType
 
 from deploy.stack import processes
 from deploy.stack.state import StackFolder
@@ -14,27 +15,30 @@ def all_or_nothing(folder: StackFolder, stop: Callable[[StackFolder, set[str]], 
     """When the block fails or is interrupted, stop what it has started and leave what ran before it."""
     before = processes.roles(folder)
     try:
-        with _ended_like_interrupted():
+        with ended_like_interrupted():
             yield
     except BaseException:
-        with _uninterrupted():
+        with uninterrupted():
             stop(folder, processes.roles(folder) - before)
         raise
 
 
 @contextmanager
-def _ended_like_interrupted() -> Iterator[None]:
-    """A polite end, or a closed terminal, is to leave no more behind than Ctrl-C does."""
+def ended_like_interrupted() -> Iterator[None]:
+    """A polite end, or a closed terminal, leaves no more behind than Ctrl-C does."""
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+    def interrupt(_: int, frame: FrameType | None) -> None:
+        ctrl_c = signal.getsignal(signal.SIGINT)  # asyncio has one of its own, which ends what is under way in order
+        if not callable(ctrl_c):
+            raise KeyboardInterrupt
+        ctrl_c(signal.SIGINT, frame)
 
     with _handling({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
         yield
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """An impatient second Ctrl-C does not cut the cleaning short."""
     ignored = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)
     with _handling(ignored):

@@ -220,7 +220,8 @@ def main(
     """Provoke each alert of the shipped rules on a stack of its own, under light load. Exit 0 only if each of them was seen to
     fire at Prometheus and told to a pager by Alertmanager, and was over for both when its reason was.
     """
-    from deploy.cli.stack import ended_like_interrupted, explaining_trouble
+    from deploy.cli.telling import explaining_trouble
+    from deploy.stack.undoing import ended_like_interrupted
 
     def say(line: str) -> None:
         print(f"{time.monotonic() - begun:6.0f} s  {line}", file=sys.stderr if as_json else sys.stdout, flush=True)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from deploy.cli import orders
 from deploy.cli.events import Tail, opened, whats_wrong
-from deploy.demo.paper import paper
+from deploy.cli.paper import paper
 from shared.codec import BATCH, SINGLE
 
 PAID: dict[str, Any] = {

@@ -3,7 +3,7 @@
 import sys
 from typing import TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 WIDE = 160
 """Columns of a line that no terminal breaks."""
@@ -32,6 +32,3 @@ def paper(stream: TextIO | None = None) -> Console:
         return Console(file=stream, highlight=False)
     plain: TextIO = _WithoutTrailingSpace(stream)  # type: ignore[assignment]
     return Console(file=plain, width=WIDE, color_system=None, force_terminal=False, highlight=False)
-
-
-__all__ = ["Console", "RenderableType", "paper"]
