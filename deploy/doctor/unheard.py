@@ -2,7 +2,6 @@
 and so does a database that was set back alone."""
 
 from collections.abc import Iterator
-from uuid import UUID
 
 from deploy.doctor.case import Case
 from services.inventory.reservation import Reservation
@@ -76,7 +75,7 @@ def _by_inventory(case: Case) -> Iterator[Event]:
 
 def _by_payments(case: Case) -> Iterator[Event]:
     order, payment = case.order, case.payment
-    for event in charging.follows(Payment(id=payment.id, order_id=order.id), payment) if payment.placed else ():
+    for event in charging.follows(charging.unheard_of(order.id), payment) if payment.placed else ():
         # of what did not end in money, orders must hear only while it waits for the money
         if (
             order.receipt is None
@@ -96,7 +95,7 @@ def _by_payments(case: Case) -> Iterator[Event]:
 
 def _by_logistics(case: Case) -> Iterator[Event]:
     order, shipment = case.order, case.shipment
-    for event in shipping.follows(Shipment(shipment_id=shipment.shipment_id, order_id=order.id), shipment):
+    for event in shipping.follows(shipping.unheard_of(order.id), shipment):
         match event:
             case ShipmentCreated():
                 is_missed = order.parcel is None
@@ -118,5 +117,4 @@ def _by_logistics(case: Case) -> Iterator[Event]:
 
 def nothing_known(order_id: str) -> tuple[Reservation, Payment, Shipment]:
     """What services know of an order that they have not heard of."""
-    nobody = UUID(int=0)
-    return Reservation(order_id), Payment(nobody, order_id), Shipment(nobody, order_id)
+    return Reservation(order_id), charging.unheard_of(order_id), shipping.unheard_of(order_id)
