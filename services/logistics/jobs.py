@@ -7,8 +7,7 @@ from functools import partial
 from services.logistics import notify as messages
 from services.logistics import progress, shipping, sms, store, views
 from services.logistics.carriers import carriers
-from services.logistics.shipping import Answer, Kind, Moot, Unknown
-from services.logistics.store import Errand
+from services.logistics.shipping import Answer, Errand, Kind, Moot, Unknown
 from shared.database import Tx
 from shared.intents import Job
 from shared.timers import Duties

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid5
 
-from shared.events import Event
+from shared.events import Envelope, Event
 from shared.events.fields import Address, one_line
 from shared.events.orders import OrderPaid
 from shared.events.shipments import (
@@ -212,6 +212,16 @@ class Shipment:
                 return self.owes_withdrawal
             case Kind.NOTIFY:
                 return self.needs_telling
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something a partner must be asked for, claimed by whoever holds it for as long as the lease lasts."""
+
+    shipment: Shipment
+    kind: Kind
+    attempts: int
+    cause: Envelope | None
 
 
 def unheard_of(order_id: str) -> Shipment:

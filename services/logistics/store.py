@@ -1,7 +1,7 @@
 """SQL that writes, inside a transaction it is given. One statement for the whole batch."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from services.logistics.settings import settings
-from services.logistics.shipping import Kind, Shipment
+from services.logistics.shipping import Errand, Kind, Shipment
 from services.logistics.tracking import Scan, Status
 from shared import telemetry
 from shared.database import Row, Tx
@@ -23,16 +23,6 @@ _FACTS = tuple(field.name for field in fields(Shipment))
 _COLUMNS = ", ".join(_FACTS)  # all that is ever put into a statement's text
 _CHANGING = [*(name for name in _FACTS if name not in ("shipment_id", "order_id")), "state"]
 _envelope = TypeAdapter(Envelope)
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """Something a partner must be asked for, claimed by whoever holds it for as long as the lease lasts."""
-
-    shipment: Shipment
-    kind: Kind
-    attempts: int
-    cause: Envelope | None
 
 
 def shipment_of(row: Row) -> Shipment:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from prometheus_client import Counter
 
 from services.payments import refunds
-from services.payments.charging import Ending, Payment
+from services.payments.charging import Ending, Payment, State
 from services.payments.refunds import Refund, RefundKey
 from shared import metrics
 from shared.money import Money, to_major
@@ -21,7 +21,7 @@ refunded = Counter(
 )
 refund_states = Counter("orderbus_refunds_total", "Refunds that have gone or were refused.", ["state"])
 
-REVIEWS = ("review", "held", "doubt")
+REVIEWS = (State.REVIEW, State.HELD, State.DOUBT)
 
 metrics.from_the_start(refund_states, refunds.State.REFUNDED, refunds.State.FAILED)
 

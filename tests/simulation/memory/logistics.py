@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from services.logistics.shipping import Kind, Shipment, State
-from services.logistics.store import Errand
+from services.logistics.shipping import Errand, Kind, Shipment, State
 from services.logistics.tracking import Scan
 from shared.database import Tx
 from tests.simulation.memory.tables import Tables, draw, require
