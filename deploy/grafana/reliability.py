@@ -77,7 +77,6 @@ def dashboard() -> Dashboard:
                 "short",
                 "`retrying` passes by itself or becomes `dead`, which waits for a person.",
                 bad_from(1),
-                links={"./orderbus dead-letters list": "/d/orderbus-order"},
             )
         )
         .with_panel(
