@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 import typer
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import SecretStr
 from pydantic_core import to_json
 from typer.cli import get_docs_for_click
 
@@ -41,10 +42,10 @@ def documents() -> Mapping[Path, str]:
 
 def write() -> list[str]:
     """Bring the committed documents up to date; the names of those that changed."""
-    changed = [path for path, text in documents().items() if not path.exists() or path.read_text() != text]
-    for path in changed:
+    changed = {path: text for path, text in documents().items() if not path.exists() or path.read_text() != text}
+    for path, text in changed.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(documents()[path])
+        path.write_text(text)
     return [path.name for path in changed]
 
 
@@ -143,6 +144,8 @@ def _shown(default: object) -> str:
     match default:
         case None | "":
             return ""
+        case SecretStr():
+            return _shown(default.get_secret_value())
         case timedelta():
             return f"{default.total_seconds():g}"
         case str():
