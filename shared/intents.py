@@ -8,7 +8,7 @@ same idempotency key.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
@@ -48,7 +48,7 @@ class Job(Generic[I, A]):
     call: Callable[[I], Awaitable[A]]
     record: Callable[[Tx, Sequence[tuple[I, A]]], Awaitable[None]]
     in_flight: int = 64
-    poll: timedelta = field(default=timedelta(seconds=1))
+    poll: timedelta = timedelta(seconds=1)
     overdue: Callable[[Reader, timedelta], Awaitable[int]] | None = None
 
 

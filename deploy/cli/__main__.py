@@ -4,9 +4,6 @@ from importlib import import_module
 
 import typer
 
-#: Where each command lives, in the sequence in which `--help` shows them. A module's `app` holds its commands; those
-#: of a module without a name of its own stand at the top. What a command needs it imports when it runs, not before:
-#: `--help` is to be quick.
 COMMANDS: dict[str, str | None] = {
     "demo": None,
     "stack": None,  # up, down, status
@@ -22,6 +19,9 @@ COMMANDS: dict[str, str | None] = {
     "systems": "systems",  # add, list, remove, token
     "contracts": None,
 }
+"""Where each command lives, in the sequence in which `--help` shows them. A module's `app` holds its commands; those
+of a module without a name of its own stand at the top. What a command needs it imports when it runs, not before:
+`--help` is to be quick."""
 
 
 def command_line() -> typer.Typer:

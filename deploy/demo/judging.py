@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from deploy.demo.courses import REFUNDED_PART, Course
@@ -37,7 +37,7 @@ class Verdict:
     ended: str
     reason: str
     last_event: str
-    wrong: tuple[str, ...] = field(default=())
+    wrong: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -15,7 +15,6 @@ from shared.events import Event
 from shared.events.payments import PaymentCaptured, PaymentRefunded
 from shared.origin import EXCHANGE
 
-#: The event that tells of a status, the furthest first; what was released is on its way again.
 _FURTHEST = (
     ("order.cancelled", "cancelled"),
     ("order.completed", "completed"),
@@ -26,6 +25,7 @@ _FURTHEST = (
     ("order.placed", "placed"),
     ("order.rejected", "rejected"),
 )
+"""The event that tells of a status, the furthest first; what was released is on its way again."""
 
 
 class Watch:

@@ -1,6 +1,6 @@
 """What the four services know of one order, and what the doctor says of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -69,4 +69,4 @@ class Finding:
     since: datetime
     found: str
     next: str
-    done: str | None = field(default=None)
+    done: str | None = None

@@ -22,7 +22,7 @@ def _standard_webhooks_secret(secret: SecretStr) -> SecretStr:
 
 
 Secret = Annotated[SecretStr, Field(min_length=1)]
-HttpUrlOrNone = Annotated[str, Field(pattern=r"^(https?://.+)?$")]
+HttpUrlOrEmpty = Annotated[str, Field(pattern=r"^(https?://.+)?$")]
 
 
 class Settings(BaseSettings):
@@ -42,8 +42,8 @@ class Settings(BaseSettings):
     twilio_account_sid: Annotated[str, Field(min_length=1)]
     twilio_auth_token: Secret
 
-    sandbox_stripe_webhook_url: HttpUrlOrNone = ""
-    sandbox_dhl_webhook_url: HttpUrlOrNone = ""
+    sandbox_stripe_webhook_url: HttpUrlOrEmpty = ""
+    sandbox_dhl_webhook_url: HttpUrlOrEmpty = ""
 
     @classmethod
     def from_environment(cls) -> "Settings":

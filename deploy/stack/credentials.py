@@ -16,7 +16,6 @@ def _password() -> str:
     return secrets.token_hex(24)
 
 
-#: What each secret looks like at the partner who would issue it.
 _MADE: Mapping[str, Callable[[], str]] = {
     "postgres": _password,
     "rabbitmq": _password,
@@ -33,6 +32,7 @@ _MADE: Mapping[str, Callable[[], str]] = {
     "twilio_account_sid": lambda: f"AC{secrets.token_hex(16)}",
     "twilio_auth_token": lambda: secrets.token_hex(16),
 }
+"""What each secret looks like at the partner who would issue it."""
 
 
 @dataclass(frozen=True, slots=True)

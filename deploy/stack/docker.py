@@ -21,7 +21,6 @@ class Container:
     command: tuple[str, ...] = ()
 
 
-#: `{password}` stands for the generated one; it travels in a file that only its owner can read.
 CONTAINERS: Mapping[str, Container] = {
     "postgres": Container(
         image="postgres:17-alpine",
@@ -57,6 +56,7 @@ CONTAINERS: Mapping[str, Container] = {
         ),
     ),
 }
+"""`{password}` stands for the generated one; it travels in a file that only its owner can read."""
 
 
 def answers() -> bool:

@@ -27,11 +27,11 @@ PACKAGES: Mapping[str, str] = {
 }
 """Debian calls each package as its program."""
 
-#: In the sequence in which they are stopped.
 ROLES = (*PACKAGES, "audit")
+"""In the sequence in which they are stopped."""
 
-#: What has a page for a person, and so a place in stack.json.
 SHOWN = ("prometheus", "alertmanager")
+"""What has a page for a person, and so a place in stack.json."""
 
 PATIENCE = 30.0
 

@@ -13,8 +13,8 @@ DEBIAN: Mapping[str, str] = {"postgres": "postgresql", "rabbitmq": "rabbitmq-ser
 FEDORA: Mapping[str, str] = {"postgres": "postgresql-server", "rabbitmq": "rabbitmq-server", "redis": "valkey"}
 MACOS: Mapping[str, str] = {"postgres": "postgresql@17", "rabbitmq": "rabbitmq", "redis": "redis"}
 
-#: Debian asks this program before it starts a server that it has just installed.
 POLICY = Path("/usr/sbin/policy-rc.d")
+"""Debian asks this program before it starts a server that it has just installed."""
 
 
 def can_install() -> bool:

@@ -10,11 +10,11 @@ from deploy.stack.state import Say, StackFolder, silent
 
 FILE = "ports.json"
 
-#: Below the range from which the kernel takes ports for outgoing connections, and free of well-known servers.
 RANGE = range(20_000, 25_000)
+"""Below the range from which the kernel takes ports for outgoing connections, and free of well-known servers."""
 
-#: A killed server holds its port for a moment longer.
 PATIENCE = 3.0
+"""A killed server holds its port for a moment longer."""
 
 
 def is_free(port: int) -> bool:

@@ -18,8 +18,8 @@ PORTS: tuple[str, ...] = ("postgres",)
 SUPERUSER = "orderbus"
 DATABASE = "orderbus"
 
-#: Where the data of a stack lies is written down here: data that no stack remembers is nobody's.
 FILE = "postgres.json"
+"""Where the data of a stack lies is written down here: data that no stack remembers is nobody's."""
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -30,8 +30,8 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] %u@%d ",
 }
 
-#: Where another user than root can work, and where a restart of the machine removes nothing.
 ELSEWHERE = Path("/var/tmp")  # noqa: S108 what is found there under our name is taken for ours only by its owner
+"""Where another user than root can work, and where a restart of the machine removes nothing."""
 
 
 def programs(major: str | None = None) -> Path | None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from deploy.stack import waiting
 from deploy.stack.state import StackFolder
 
-#: In the environment of every process of a stack: a process can be known by it even when nobody wrote down its pid.
 MARK = "ORDERBUS_STACK"
+"""In the environment of every process of a stack: a process can be known by it even when nobody wrote down its pid."""
 
-#: Postgres waits for its clients on TERM and closes their connections on INT.
 POLITE_SIGNALS = {"postgres": signal.SIGINT}
+"""Postgres waits for its clients on TERM and closes their connections on INT."""
 
 LONG_LOG = 20_000_000
 

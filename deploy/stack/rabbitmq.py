@@ -12,12 +12,13 @@ from deploy.stack import processes, waiting
 from deploy.stack.state import Say, StackError, StackFolder, silent, write_private
 
 ROLE = "rabbitmq"
-#: Erlang's name server. RabbitMQ would start one for the whole machine and leave it behind.
 NAME_SERVER = "epmd"
+"""Erlang's name server. RabbitMQ would start one for the whole machine and leave it behind."""
+
 PORTS: tuple[str, ...] = ("rabbitmq", "rabbitmq_management", "rabbitmq_prometheus", "rabbitmq_distribution", "epmd")
 ADMINISTRATOR = "orderbus"
-#: What our consumers refuse unread the broker refuses already: a hundred times 128 MiB, its default, fill any memory.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""What our consumers refuse unread the broker refuses already: a hundred times 128 MiB, its default, fill any memory."""
 
 
 def is_installed() -> bool:

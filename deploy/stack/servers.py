@@ -71,14 +71,14 @@ class Server(Protocol):
     def erase(self, folder: StackFolder) -> None: ...
 
 
-#: RabbitMQ takes longest to start and Postgres' first start keeps us busy, hence this sequence.
 SERVERS: Mapping[str, Server] = {"rabbitmq": rabbitmq, "redis": redis, "postgres": postgres}
+"""RabbitMQ takes longest to start and Postgres' first start keeps us busy, hence this sequence."""
 
-#: RabbitMQ does not hear a polite end while it starts, and a server that never answered has nothing to put in order.
 UNDOING_PATIENCE = 8.0
+"""RabbitMQ does not hear a polite end while it starts, and a server that never answered has nothing to put in order."""
 
-#: What runs, in the sequence in which it is stopped.
 ROLES = ("rabbitmq", "redis", "postgres", rabbitmq.NAME_SERVER)
+"""What runs, in the sequence in which it is stopped."""
 
 
 def start_servers(path: Path, say: Say = silent) -> Servers:

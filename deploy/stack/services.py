@@ -16,16 +16,15 @@ from deploy.stack.state import CHECKOUT, Say, StackError, StackFolder
 
 SANDBOX = "sandbox"
 
-#: In the sequence in which they are stopped: who calls before who is called.
 ROLES = (*SERVICES, SANDBOX)
+"""In the sequence in which they are stopped: who calls before who is called."""
 
-#: What is run for each role, after `python -P`.
 PROGRAMS: Mapping[str, Sequence[str]] = {
     **{service: ("-m", f"services.{service}") for service in SERVICES},
     SANDBOX: ("-m", "deploy.sandbox"),
 }
+"""What is run for each role, after `python -P`."""
 
-#: Of these the stack alone decides; the caller's own value would point a service at the wrong place.
 OURS = frozenset(
     f"ORDERBUS_{name}"
     for name in (
@@ -34,9 +33,10 @@ OURS = frozenset(
         *("AUTH_JWKS", "AUTH_ISSUER", "AUTH_AUDIENCE"),
     )
 )
+"""Of these the stack alone decides; the caller's own value would point a service at the wrong place."""
 
-#: A service imports, connects and looks at its schema: a second or two, longer on a machine at work.
 PATIENCE = 60.0
+"""A service imports, connects and looks at its schema: a second or two, longer on a machine at work."""
 
 
 def address(chosen: Mapping[str, int], role: str) -> str:

@@ -1,3 +1,5 @@
+"""`python -m services.inventory` runs the service."""
+
 from services.inventory.main import service
 
 if __name__ == "__main__":

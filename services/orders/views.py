@@ -1,7 +1,6 @@
 """SQL that reads: for HTTP, and for the metrics."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -119,7 +118,7 @@ async def orders(
     # each condition is there only where it is wanted, so that each has its index
     wanted = {column: value for column, value in (("source", of), ("status", status)) if value is not None}
     condition = " AND ".join(["placed IS NOT NULL", *(f"{column} = ${3 + i}" for i, column in enumerate(wanted))])
-    rows: list[Any] = await reader.fetch(
+    rows = await reader.fetch(
         f"""
         SELECT id, placed::text, placed_at, facts FROM orders WHERE {condition}
         ORDER BY placed_at DESC, id LIMIT $1 OFFSET $2

@@ -1,3 +1,6 @@
+"""`python -m services.payments` runs the service."""
+
 from services.payments.main import service
 
-service.run()
+if __name__ == "__main__":
+    service.run()

@@ -126,7 +126,7 @@ async def groups(reader: Reader, selection: Selection) -> list[Group]:
 
 async def letters(reader: Reader, selection: Selection, page: int, page_size: int) -> tuple[list[LetterView], bool]:
     """One page, what failed last first, and whether there are more."""
-    rows: list[Any] = await reader.fetch(
+    rows = await reader.fetch(
         f"""
         SELECT {_COLUMNS} FROM dead_letter WHERE {MATCHING} ORDER BY last_failed_at DESC, id LIMIT $5 OFFSET $6
         """,  # noqa: S608 -- both are literals above

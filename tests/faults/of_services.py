@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Sequence
 
 import httpx
 
@@ -95,6 +96,6 @@ async def _heard_again(replicas: list[Replica]) -> int:
     return sum(int(float(line.split()[-1])) for line in counts)
 
 
-async def _restart(scene: Scene, replicas: "list[Replica] | tuple[Replica, ...]", **extra: str) -> None:
+async def _restart(scene: Scene, replicas: Sequence[Replica], **extra: str) -> None:
     await asyncio.gather(*(scene.fleet.restart(replica, **extra) for replica in replicas))
     await scene.fleet.ready(replicas)

@@ -10,8 +10,8 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
-#: What the script itself needs; without apt-get, so that nothing is ever installed by a test.
 TOOLS = ("sh", "cmp", "cp", "dirname", "env", "id", "mkdir", "mv", "readlink", "rm")
+"""What the script itself needs; without apt-get, so that nothing is ever installed by a test."""
 
 
 @pytest.fixture
