@@ -76,7 +76,8 @@ async def speak_json(connection: asyncpg.Connection) -> None:
     )
 
 
-EVER = datetime.min.replace(tzinfo=UTC)
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+"""Of `alone_since`: no other release has ever run here."""
 
 
 class Reader(Protocol):
@@ -88,11 +89,11 @@ class Reader(Protocol):
 
 
 class Tx:
-    """One open transaction. What is announced in it is published after it has committed, and only then. `alone_since`: events of
-    that time and later are heard by no process of the release before."""
+    """One open transaction. What is announced in it is published after it has committed, and only then. `alone_since`: what
+    was announced then or later only processes of this release hear, none of the one before."""
 
     def __init__(
-        self, connection: Any, service: str, now: datetime, causes: Iterable[Envelope] = (), alone_since: datetime = EVER
+        self, connection: Any, service: str, now: datetime, causes: Iterable[Envelope] = (), alone_since: datetime = ALWAYS
     ) -> None:
         self._connection = connection
         self.service = service
@@ -177,7 +178,7 @@ class Database:
     publish: Callable[[list[Outgoing]], None] = lambda _: None
     wake: Callable[[str], None] = lambda _: None
     journal: Journal | None = None
-    alone_since: datetime = EVER
+    alone_since: datetime = ALWAYS
     _clock: Clock = field(default_factory=Clock, init=False)
 
     @asynccontextmanager

@@ -128,8 +128,8 @@ async def _bury(database: Database, event: Event, error: Exception) -> None:
 async def until_stored(
     database: Database, letters: Sequence[dead_letters.Letter], unless_handled: Sequence[dead_letters.Letter] = ()
 ) -> Sequence[dead_letters.Letter]:
-    """Keep dead letters, however long Postgres is away: their messages are acknowledged only after. Of `unless_handled` those
-    whose event has not taken effect all the same; which these were."""
+    """Keep these dead letters, however long Postgres is away: their messages are acknowledged only after. Letters in
+    `unless_handled` are kept only if their event has not taken effect; returns those that were kept of them."""
     while True:
         try:
             async with database.transaction() as tx:

@@ -29,7 +29,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """`waiting`: events, or batches of them, in its queue that it has not read; seconds old."""
+    """`waiting`: events, or batches, that it has not read, as the broker counted them some seconds ago."""
 
     name: str
     source: str

@@ -10,7 +10,9 @@ from shared.settings import Settings
 class PaymentsSettings(Settings):
     """Every service's settings, and those of the payment provider and of screening."""
 
-    stripe_url: str = Field("https://api.stripe.com", description="Base URL of Stripe's API; the sandbox's, here.")
+    stripe_url: str = Field(
+        "https://api.stripe.com", description="Base URL of Stripe's API, or of the sandbox that stands in for it."
+    )
     stripe_secret_key: SecretStr = Field(description="Stripe's secret API key.")
     stripe_webhook_secret: SecretStr = Field(
         description="Secret that Stripe signs webhooks with; two, separated by a comma, while one replaces the other."

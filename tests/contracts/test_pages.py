@@ -35,6 +35,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert not missing
 
 
+def test_every_decision_is_in_their_list() -> None:
+    folder = DOCS / "decisions"
+
+    assert {page.name for page in folder.glob("0*.md")} <= set(links(folder / "README.md"))
+
+
 @each_page
 def test_every_command_exists_with_its_options(page: Path) -> None:
     unknown = [] if page in GENERATED else [command for command in commands(page) if not is_known(command)]

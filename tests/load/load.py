@@ -46,8 +46,7 @@ class Client:
 @dataclass(slots=True)
 class Outcome:
     """`latencies`: milliseconds from the moment an order was handed in, or should have been, to its end. `ends`: how many
-    ended with which event. `backlog`: while orders are handed in, seconds since
-    the start and how many have not ended."""
+    ended with which event. `backlog`: while orders are handed in, seconds since the start and how many have not ended."""
 
     orders: int = 0
     seconds: float = 0.0
