@@ -15,6 +15,7 @@ from shared import auth
 from shared.events.fields import Sku, text
 from shared.http import Reader, Transactional, Tx
 from shared.money import Currency
+from shared.openapi import LOCATION
 
 router = APIRouter(prefix="/api", route_class=Transactional)
 
@@ -102,7 +103,13 @@ async def list_products(
     return await views.search(reader, keyword, page, page_size)
 
 
-@router.post("/products", status_code=201, tags=["products"], dependencies=[auth.scope("products:write")])
+@router.post(
+    "/products",
+    status_code=201,
+    tags=["products"],
+    dependencies=[auth.scope("products:write")],
+    responses={201: LOCATION},
+)
 async def create_product(request: CreateProduct, response: Response, tx: Tx) -> ProductDetails:
     """Put a product into the catalogue, and its first pieces on a shelf."""
     threshold = request.low_stock_threshold
