@@ -35,6 +35,9 @@ SHOWN = ("prometheus", "alertmanager")
 
 PATIENCE = 30.0
 
+PAUSED = "observability.json"
+"""There for as long as they stand still only because something else has to be done without them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -51,8 +54,15 @@ class Program:
 
 
 def runs(folder: StackFolder) -> bool:
-    """It was asked for, and has not been stopped."""
-    return processes.recorded(folder, "prometheus") is not None
+    """It was asked for, and has not been stopped for good."""
+    return processes.recorded(folder, "prometheus") is not None or bool(folder.read(PAUSED))
+
+
+def pause(folder: StackFolder) -> None:
+    """Stop them until the next `bring_up`, even if whoever says this does not live to see it."""
+    if runs(folder):
+        folder.write(PAUSED, {"paused": True})
+    processes.stop(folder, ROLES)
 
 
 def install(say: Say) -> None:
@@ -89,6 +99,7 @@ def bring_up(folder: StackFolder, servers: Servers, say: Say) -> None:
             folder, role, program.command, environment=environment, directory=folder.room(role), fingerprint=fingerprint
         )
         _await_answer(folder, role, chosen[role], program.health)
+    folder.forget(PAUSED)
 
 
 def describe(folder: StackFolder) -> dict[str, Any]:

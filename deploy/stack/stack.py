@@ -54,6 +54,7 @@ def down(say: Say = silent, *, erase: bool = False, folder: StackFolder | None =
     folder = folder or checkout_folder()
     with locked(folder, say):
         folder.forget(FILE)
+        folder.forget(observability.PAUSED)
         ending = [pid for pids in processes.marked(folder).values() for pid in pids]
         _stop(folder, (*observability.ROLES, *services.ROLES))
         servers.take_down(folder, erase=erase)
