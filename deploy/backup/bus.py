@@ -11,6 +11,7 @@ from typing import Self
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import ChannelNotFoundEntity
 
 from deploy.rabbitmq import topology
 from deploy.services import SERVICES
@@ -74,22 +75,33 @@ async def first(queue: AbstractQueue, count: int) -> list[Message]:
     return [Message.of(await queue.get(no_ack=True)) for _ in range(count)]
 
 
-async def empty(rabbitmq_url: str) -> None:
-    """Remove what waits for the services, made first where there is no queue yet. They must be stopped."""
+async def must_be_deserted(rabbitmq_url: str, patience: float = 20) -> None:
+    """Raises StackError when a service still listens after `patience`. What is not declared yet has no listener."""
+    async with await aio_pika.connect(rabbitmq_url, timeout=10) as connection:
+        channel = await connection.channel()
+        for name in QUEUES:
+            try:
+                await _until_deserted(channel, name, patience)
+            except ChannelNotFoundEntity:  # the broker closes the channel for it
+                channel = await connection.channel()
+
+
+async def empty(rabbitmq_url: str, patience: float = 20) -> None:
+    """Remove what waits for the services, made first where there is no queue yet. They must be stopped. Raises StackError."""
     await topology.declare(rabbitmq_url, SERVICES.values())
     async with await aio_pika.connect(rabbitmq_url, timeout=10) as connection:
         channel = await connection.channel()
         for name in QUEUES:
-            await _until_deserted(channel, name)
+            await _until_deserted(channel, name, patience)
             await (await channel.get_queue(name, ensure=False)).purge()
 
 
-async def _until_deserted(channel: AbstractChannel, name: str, patience: float = 20) -> None:
+async def _until_deserted(channel: AbstractChannel, name: str, patience: float) -> None:
     """What a consumer had in hand is back in the queue once the broker has seen it go."""
     deadline = time.monotonic() + patience
     while (await channel.declare_queue(name, passive=True)).declaration_result.consumer_count:
         if time.monotonic() > deadline:
-            raise StackError(f"somebody still listens to {name}: stop every service before a restore")
+            raise StackError(f"somebody still listens to {name}: stop every service, then say restore again")
         await asyncio.sleep(0.05)
 
 

@@ -1,44 +1,74 @@
-"""Puts a backup in the place of what a stack holds."""
+"""Puts a backup in the place of what an installation holds.
+
+The database first: whoever is still connected makes that fail, and then nothing has been changed. Only then the queues, for what
+is in them cannot be brought back. Cut short in between, the next restore does both again, and the database before the first try
+is there until it is through.
+"""
 
 import asyncio
 import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import asyncpg
+from aio_pika.exceptions import AMQPError
 
-from deploy.backup import bus, dumping
+from deploy.backup import bus, database
 from deploy.backup.taking import ABOUT, BUS, DATABASE
 from deploy.stack import credentials, observability, processes, servers, stack
 from deploy.stack.state import Say, StackError, StackFolder, checkout_folder, locked, silent
 
-SERIALS_LEFT_OUT = 1_000_000
-"""Numbers of our own fleet that may have been printed on parcels since the backup: none of them is given again."""
+SERVERS = ("postgres", "rabbitmq")
 
 
-def restore(backup: Path, say: Say = silent, folder: StackFolder | None = None) -> dict[str, object]:
-    """Read the backup, stop the services, put it in place of the database and of what is on the bus, and start them; what the
-    backup says of itself. The database before it is kept until all of that is done. Raises StackError.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a backup is put: both addresses are an administrator's."""
 
-    Not to be called from within an event loop.
+    postgres_url: str
+    rabbitmq_url: str
+
+
+def is_elsewhere() -> bool:
+    """A server is named by URL: it is an installation's that others start and know the passwords of."""
+    return any(os.environ.get(f"ORDERBUS_{server.upper()}_URL") for server in SERVERS)
+
+
+def restore(backup: Path, say: Say = silent, folder: StackFolder | None = None, *, up: bool = False) -> dict[str, object]:
+    """Read the backup and put it in place of the database and of what is on the bus; what the backup says of itself.
+
+    This checkout's services are stopped before and started after. Elsewhere nothing is stopped, started or given a password,
+    unless `up` says that the services on those servers are this checkout's. Raises StackError. Not to be called from within an
+    event loop.
     """
     folder = folder or checkout_folder()
-    about = _about(backup)
-    messages = bus.read(backup / BUS)
+    about, messages = _about(backup), bus.read(backup / BUS)
+    is_ours, ran, refusal = up or not is_elsewhere(), False, None
     with locked(folder, say):
-        found = servers.bring_up(folder, say)
-        url = found.postgres.superuser_url
+        place = _ours(folder, say) if is_ours else _theirs()
         say(f"reading the backup of {about['moment']}")
-        asyncio.run(_load(backup / DATABASE, url))
-        say("stopping the services")
-        is_observed = observability.runs(folder)
-        # who watches is connected to the database too
-        processes.stop(folder, (*observability.ROLES, *credentials.SERVICES))
-        asyncio.run(bus.empty(found.rabbitmq.url))
-        asyncio.run(_put_in_place(url))
-    stack.up(say, folder, observed=is_observed)
-    asyncio.run(bus.say_again(found.rabbitmq.url, messages))
-    asyncio.run(_at_the_server(url, f'DROP DATABASE IF EXISTS "{_before(url)}"'))
+        asyncio.run(database.load(backup / DATABASE, place.postgres_url))
+        if is_ours:
+            say("stopping the services")
+            ran = _stop(folder)
+        say("putting it in place")
+        try:
+            asyncio.run(_put_in_place(place))
+        except StackError as error:
+            refusal = error
+        else:
+            _carry_over(messages, place, say)
+    if refusal:
+        if ran:
+            say(f"starting again what was stopped: {refusal}")
+            stack.up(say, folder)
+        raise refusal
+    if is_ours:
+        stack.up(say, folder)
+    say("removing what was there before")
+    asyncio.run(database.give_up_what_was_before(place.postgres_url))
     return about
 
 
@@ -52,46 +82,48 @@ def _about(backup: Path) -> dict[str, object]:
     return about
 
 
-async def _load(dump: Path, url: str) -> None:
-    """Into a database beside: a backup that cannot be read whole changes nothing."""
-    draft = _name(url, "restoring")
-    await _at_the_server(url, f'DROP DATABASE IF EXISTS "{draft}"', f'CREATE DATABASE "{draft}"')
-    beside = urlsplit(url)._replace(path=f"/{draft}").geturl()
-    await asyncio.to_thread(dumping.load, dump, beside)
-    connection = await asyncpg.connect(beside, timeout=10)
+def _ours(folder: StackFolder, say: Say) -> Place:
+    found = servers.bring_up(folder, say)
+    return Place(found.postgres.superuser_url, found.rabbitmq.url)
+
+
+def _theirs() -> Place:
+    """Whoever stops the services there has done so: it is not found out only when the backup has been read."""
+    named = servers.named_by_url(SERVERS)
+    if missing := [f"ORDERBUS_{server.upper()}_URL" for server in SERVERS if server not in named]:
+        raise StackError(f"{missing[0]} is not set: a backup is of a database and of its bus, so both are named, or neither")
+    place = Place(named["postgres"], named["rabbitmq"])
+    asyncio.run(database.must_be_unused(place.postgres_url))
+    asyncio.run(bus.must_be_deserted(place.rabbitmq_url, patience=3))
+    return place
+
+
+def _stop(folder: StackFolder) -> bool:
+    """Services, and who watches, who is connected to the database too; whether services ran."""
+    ran = any(processes.recorded(folder, service) for service in credentials.SERVICES)
+    observability.pause(folder)
+    processes.stop(folder, credentials.SERVICES)
+    return ran
+
+
+async def _put_in_place(place: Place) -> None:
+    """Raises StackError, and has changed nothing then."""
+    await bus.must_be_deserted(place.rabbitmq_url)
+    await database.put_in_place(place.postgres_url)
+
+
+def _carry_over(messages: Sequence[bus.Message], place: Place, say: Say) -> None:
+    """The bus is that of the database that is in place now. What is published waits in the queues for the services."""
+    with _to_be_said_again():
+        say("emptying the queues")
+        asyncio.run(bus.empty(place.rabbitmq_url))
+        say(f"publishing {len(messages)} messages that were on their way")
+        asyncio.run(bus.say_again(place.rabbitmq_url, messages))
+
+
+@contextmanager
+def _to_be_said_again() -> Iterator[None]:
     try:
-        await connection.execute(
-            f"SELECT setval('logistics.fleet_serial', nextval('logistics.fleet_serial') + {SERIALS_LEFT_OUT})"
-        )
-    finally:
-        await connection.close()
-
-
-async def _put_in_place(url: str) -> None:
-    """What a restore that was cut short has put there makes room; what was there before the first try stays."""
-    name, before = _name(url), _before(url)
-    is_kept = await _at_the_server(url, f"SELECT TRUE FROM pg_database WHERE datname = '{before}'")
-    away = f'DROP DATABASE "{name}"' if is_kept else f'ALTER DATABASE "{name}" RENAME TO "{before}"'
-    await _at_the_server(url, away, f'ALTER DATABASE "{_name(url, "restoring")}" RENAME TO "{name}"')
-
-
-async def _at_the_server(url: str, *statements: str) -> object:
-    """Do this from outside the database; what the last statement gives. Raises StackError."""
-    connection = await asyncpg.connect(urlsplit(url)._replace(path="/postgres").geturl(), timeout=10)
-    try:
-        given = None
-        for statement in statements:
-            given = await connection.fetchval(statement)
-        return given
-    except asyncpg.ObjectInUseError as error:
-        raise StackError(f"{error}: {error.detail}; stop every service, and whoever else is connected") from error
-    finally:
-        await connection.close()
-
-
-def _name(url: str, *beside: str) -> str:
-    return "_".join([urlsplit(url).path.removeprefix("/"), *beside])
-
-
-def _before(url: str) -> str:
-    return _name(url, "before", "restore")
+        yield
+    except (StackError, AMQPError, OSError) as error:
+        raise StackError(f"{error}\nthe restore was cut short: say it again, before any service is started") from error

@@ -19,11 +19,9 @@ def backup(folder: Folder) -> None:
     """Write all that the services know, and what is on the bus, as of one moment, into a new folder. Everything goes on
     meanwhile."""
     from deploy.backup import take
-    from deploy.cli.addresses import postgres_url, stack
 
-    rabbitmq_url = os.environ.get("ORDERBUS_RABBITMQ_URL") or stack()["rabbitmq"]["url"]
     with explaining_trouble():
-        about = asyncio.run(take(postgres_url(), rabbitmq_url, folder, narrate))
+        about = asyncio.run(take(*_addresses(), folder, narrate))
     print(f"{folder}: {about['moment']}, with {about['messages']} messages that were on their way")
 
 
@@ -31,13 +29,49 @@ def backup(folder: Folder) -> None:
 def restore(
     folder: Folder,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether what is there now may be given up.")] = False,
+    up: Annotated[
+        bool,
+        typer.Option(
+            "--up", help="On servers named by URL too, stop this checkout's services before, and do what `up` does after."
+        ),
+    ] = False,
 ) -> None:
-    """Put a backup in the place of what the services know now. They are stopped meanwhile; docs/runbooks/restore.md says
-    what to do after."""
+    """Put a backup in the place of what the services know now. This checkout's are stopped meanwhile; on servers named by URL
+    nothing is stopped, started or given a password. docs/runbooks/restore.md says what to do before and after."""
+    from deploy.backup import is_elsewhere
     from deploy.backup import restore as put_back
 
     if not yes:
-        typer.confirm(f"Give up all that this stack holds now, for what is in {folder}?", abort=True)
+        typer.confirm(f"Give up all that {_holder()} now, for what is in {folder}?", abort=True)
     with explaining_trouble():
-        about = put_back(folder, narrate)
-    print(f"restored to {about['moment']}; next: ./orderbus audit, and docs/runbooks/restore.md")
+        about = put_back(folder, narrate, up=up)
+    if is_elsewhere() and not up:
+        print(f"restored to {about['moment']}; no service can enter yet. Next: deploy.prepare as this installation runs it, then")
+        print("its services, ./orderbus audit, and docs/runbooks/restore.md")
+    else:
+        print(f"restored to {about['moment']}; next: ./orderbus audit, and docs/runbooks/restore.md")
+
+
+def _addresses() -> tuple[str, str]:
+    """The database and the bus of one installation: named by URL, else the running stack's. Raises StackError."""
+    from deploy.cli.addresses import stack
+    from deploy.stack.state import StackError
+
+    postgres, rabbitmq = os.environ.get("ORDERBUS_POSTGRES_URL"), os.environ.get("ORDERBUS_RABBITMQ_URL")
+    if postgres and rabbitmq:
+        return postgres, rabbitmq
+    running = stack()
+    ours = str(running["postgres"]["superuser_url"]), str(running["rabbitmq"]["url"])
+    if postgres not in (None, "", ours[0]) or rabbitmq not in (None, "", ours[1]):
+        raise StackError("a backup is of a database and of its bus: ORDERBUS_POSTGRES_URL and ORDERBUS_RABBITMQ_URL, or neither")
+    return ours
+
+
+def _holder() -> str:
+    from deploy.backup import is_elsewhere
+    from deploy.cli.stack import without_password
+
+    if not is_elsewhere():
+        return "this stack holds"
+    named = (os.environ.get(f"ORDERBUS_{server}_URL") for server in ("POSTGRES", "RABBITMQ"))
+    return f"{' and '.join(without_password(url) for url in named if url)} hold"

@@ -101,9 +101,7 @@ def stop_servers(path: Path, *, erase: bool = False) -> None:
 def bring_up(folder: StackFolder, say: Say) -> Servers:
     """`start_servers` for who holds the folder's lock."""
     secrets = credentials.keep(folder)
-    given = {name: url for name in SERVERS if (url := os.environ.get(f"ORDERBUS_{name.upper()}_URL"))}
-    for name, url in given.items():
-        _expect(name, url)
+    given = named_by_url(SERVERS)
     sources = _sources(folder, [name for name in SERVERS if name not in given], say)
     folder.write(FILE, {**folder.read(FILE), **sources})
     chosen = _start(folder, sources, secrets, say)
@@ -127,6 +125,14 @@ def bring_up(folder: StackFolder, say: Say) -> Servers:
         ),
         Redis(url_of("redis"), pid_of("redis")),
     )
+
+
+def named_by_url(wanted: Iterable[str]) -> dict[str, str]:
+    """The addresses of those that are not ours to start. Raises StackError when one of them does not answer."""
+    given = {name: url for name in wanted if (url := os.environ.get(f"ORDERBUS_{name.upper()}_URL"))}
+    for name, url in given.items():
+        _expect(name, url)
+    return given
 
 
 def take_down(folder: StackFolder, *, erase: bool = False) -> None:

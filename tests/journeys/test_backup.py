@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from deploy.audit import audit
-from deploy.backup import bus, restore, take
+from deploy.backup import bus, restore, take, taking
 from deploy.backup.taking import ABOUT, BUS, DATABASE
 from deploy.stack import observability, packages, processes, stack
-from deploy.stack.state import Say, StackError, open_folder, silent
+from deploy.stack.state import Say, StackError, StackFolder, open_folder, silent
 from tests.builders import a_paid_order
 from tests.journeys.shop import Shop
 
@@ -23,6 +24,11 @@ async def backup(shop: Shop, folder: Path, say: Say = silent) -> datetime:
     """The moment it shows."""
     about = await take(shop.addresses["postgres"]["superuser_url"], shop.addresses["rabbitmq"]["url"], folder, say)
     return datetime.fromisoformat(str(about["moment"]))
+
+
+async def put_back(backup: Path, folder: StackFolder, say: Say = silent) -> None:
+    """The journeys' servers are named by URL, but the stack in this folder is the installation on them."""
+    await asyncio.to_thread(restore, backup, say, folder, up=True)
 
 
 @asynccontextmanager
@@ -93,11 +99,68 @@ async def test_every_order_acknowledged_before_the_backup_is_there_after_a_resto
     with suppress(asyncio.CancelledError):
         await buying
 
-    await asyncio.to_thread(restore, tmp_path / "backup", folder=folder)
+    await put_back(tmp_path / "backup", folder)
 
     assert before
     assert (await shop.client.get(f"{shop.url('orders')}/api/orders/{list(acknowledged)[-1]}")).status_code == 404
     await assert_all_is_well(shop, before)
+    assert all(processes.recorded(folder, role) for role in watchers)
+
+
+async def test_a_restore_that_refuses_loses_nothing_and_who_ran_runs_on(
+    shop: Shop, running: Path, watchers: Sequence[str], tmp_path: Path, sku: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "IN_HAND", 0)  # nothing is
+    folder = open_folder(running)
+    await shop.sell(sku, stock=1000)
+    await backup(shop, tmp_path / "backup")
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    acknowledged: list[str] = []
+
+    async def go_on_selling() -> None:
+        await stopping.wait()
+        while True:  # on the bus, where nobody hears it just now
+            await shop.bus.publish(a_paid_order(order_id=f"{sku}-{len(acknowledged)}", sku=sku), source="/shops/taobao-42")
+            acknowledged.append(f"{sku}-{len(acknowledged)}")
+            await asyncio.sleep(0.2)
+
+    selling = asyncio.create_task(go_on_selling())
+    clerk = await asyncpg.connect(shop.addresses["postgres"]["superuser_url"], server_settings={"application_name": "psql"})
+
+    def say(step: str) -> None:
+        if step.startswith("stopping"):
+            loop.call_soon_threadsafe(stopping.set)
+
+    with pytest.raises(StackError, match=r"psql \(\w+ from 127\.0\.0\.1\)"):
+        await put_back(tmp_path / "backup", folder, say)
+    await clerk.close()
+    selling.cancel()
+    with suppress(asyncio.CancelledError):
+        await selling
+
+    assert acknowledged
+    await assert_all_is_well(shop, acknowledged)
+    assert all(processes.recorded(folder, role) for role in watchers)
+
+
+async def test_who_watched_watches_on_after_a_restore_that_was_cut_short(
+    shop: Shop, running: Path, watchers: Sequence[str], tmp_path: Path, sku: str, order_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "IN_HAND", 0)  # nothing is
+    folder = open_folder(running)
+    await shop.sell(sku)
+    await backup(shop, tmp_path / "backup")
+
+    def interrupt(step: str) -> None:
+        if step.startswith("emptying the queues"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await put_back(tmp_path / "backup", folder, interrupt)
+    await put_back(tmp_path / "backup", folder)
+
+    await shop.bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
+    await assert_all_is_well(shop, [order_id])
     assert all(processes.recorded(folder, role) for role in watchers)
 
 
@@ -112,7 +175,7 @@ async def test_what_was_on_the_bus_in_that_moment_is_heard_after_a_restore_and_w
     await shop.until(charged, "shipped")
     charges, (shipment,) = await shop.ledger(charged), await shop.shipments(charged)
 
-    await asyncio.to_thread(restore, tmp_path / "backup", folder=open_folder(running))
+    await put_back(tmp_path / "backup", open_folder(running))
 
     assert "order.paid" in [message.routing_key for message in bus.read(tmp_path / "backup" / BUS)]
     await assert_all_is_well(shop, [order_id, charged])
@@ -130,7 +193,7 @@ async def test_a_backup_that_cannot_be_read_disturbs_nothing(
     await shop.sell(sku)
 
     with pytest.raises(StackError, match="pg_restore failed"):
-        await asyncio.to_thread(restore, tmp_path, folder=open_folder(running))
+        await put_back(tmp_path, open_folder(running))
 
     await shop.bus.publish(a_paid_order(order_id=order_id, sku=sku), source="/shops/taobao-42")
     await assert_all_is_well(shop, [order_id])
