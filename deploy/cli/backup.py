@@ -46,8 +46,8 @@ def restore(
     with explaining_trouble():
         about = put_back(folder, narrate, up=up)
     if is_elsewhere() and not up:
-        print(f"restored to {about['moment']}; no service can enter yet. Next: deploy.prepare as this installation runs it, then")
-        print("its services, ./orderbus audit, and docs/runbooks/restore.md")
+        print(f"restored to {about['moment']}; the services' rights are still to be given. Next: deploy.prepare as this")
+        print("installation runs it, then its services, ./orderbus audit, and docs/runbooks/restore.md")
     else:
         print(f"restored to {about['moment']}; next: ./orderbus audit, and docs/runbooks/restore.md")
 
