@@ -2,12 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+import yaml
+
+from deploy.stack.state import CHECKOUT
+from tests.kubectl import render
 
 Manifest = dict[str, Any]
 
+OVERLAYS = ("dev", "prod", "operators")
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+
+
+@cache
+def render_overlay(name: str) -> list[Manifest]:
+    """What is applied with it."""
+    return list(yaml.safe_load_all(render(CHECKOUT / "deploy" / "k8s" / "overlays" / name)))
 
 
 def of_kind(manifests: Sequence[Manifest], *kinds: str) -> list[Manifest]:

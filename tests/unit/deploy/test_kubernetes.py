@@ -15,11 +15,19 @@ import yaml
 from deploy.services import SERVICES
 from deploy.stack.state import CHECKOUT
 from shared.bus import dead_queue_name, queue_name
-from tests.kubectl import render
-from tests.unit.deploy.cluster import WORKLOADS, Manifest, Place, containers, may_connect, not_restricted, of_kind, pod_of
+from tests.unit.deploy.cluster import (
+    OVERLAYS,
+    WORKLOADS,
+    Manifest,
+    Place,
+    containers,
+    may_connect,
+    not_restricted,
+    of_kind,
+    pod_of,
+    render_overlay,
+)
 
-K8S = CHECKOUT / "deploy" / "k8s"
-OVERLAYS = ("dev", "prod", "operators")
 VERSIONS = ("1.32", "1.37")
 SECRETS = "/run/secrets/orderbus"
 
@@ -40,7 +48,7 @@ Rendered = dict[str, list[Manifest]]
 
 @pytest.fixture(scope="module")
 def rendered() -> Rendered:
-    return {overlay: list(yaml.safe_load_all(render(K8S / "overlays" / overlay))) for overlay in OVERLAYS}
+    return {overlay: render_overlay(overlay) for overlay in OVERLAYS}
 
 
 @pytest.fixture(params=OVERLAYS)
@@ -189,6 +197,40 @@ def test_a_service_reads_its_settings_as_dev_gives_them(
 
     assert f"//orderbus_{name}:trial-{name}@postgres:" in read.postgres_url.get_secret_value()
     assert f"//orderbus_{name}:trial-{name}-bus@rabbitmq:" in read.rabbitmq_url.get_secret_value()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_a_setting_has_read_from_a_file_is_mounted_where_it_is_read(manifests: list[Manifest], name: str) -> None:
+    waits, serves = containers(_named(manifests, "Deployment", f"orderbus-{name}"))
+    paths = {key: value for key, value in _settings(manifests).items() if value.startswith("/")}
+    read = {"prepared": {"ORDERBUS_POSTGRES_URL_FILE"}, "service": paths.keys()}
+
+    for container in (waits, serves):
+        mounted = [mount["mountPath"] for mount in container["volumeMounts"]]
+        for key in read[container["name"]]:
+            assert any(Path(paths[key]).is_relative_to(folder) for folder in mounted), (container["name"], key)
+
+
+def test_what_pages_have_one_select_by_a_label_is_what_they_mean(rendered: Rendered) -> None:
+    """kubectl ends with 0 when a selector selects nothing."""
+    pages = [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")]
+    found = [
+        (kinds, key, value)
+        for page in pages
+        for kinds, key, value in re.findall(r"kubectl ([^`\n]*?)-l ([a-z0-9./-]+)=([a-z0-9.-]+)", page.read_text())
+    ]
+    deployments = of_kind(rendered["prod"], "Deployment")
+
+    assert any("rollout" in kinds for kinds, _, _ in found)
+    for kinds, key, value in found:
+        parts = [each if "deployment" in kinds else each["spec"]["template"] for each in deployments]
+        selected = [
+            each["metadata"]["name"]
+            for each, part in zip(deployments, parts, strict=True)
+            if part["metadata"].get("labels", {}).get(key) == value
+        ]
+        meant = SERVICES if key == "app.kubernetes.io/name" else [value]
+        assert sorted(selected) == sorted(f"orderbus-{each}" for each in meant), (kinds, key, value)
 
 
 def test_every_setting_is_one_that_there_is(manifests: list[Manifest]) -> None:
