@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
+from pydantic import BaseModel
 
 from shared import asyncapi, database, dead_letters, inbox, limits, measuring, metrics, partners, retention, telemetry
 from shared.auth import Authenticator
@@ -86,6 +87,13 @@ class Service:
             http=BoundedHttp,
             log_config=None,
         )
+
+
+class Readiness(BaseModel):
+    """Whether each of the servers answers."""
+
+    postgres: bool
+    rabbitmq: bool
 
 
 @asynccontextmanager
@@ -217,22 +225,39 @@ def _operations(service: Service) -> APIRouter:
         """AsyncAPI 3.0: what the service hears and what it says."""
         return asyncapi.document(service.name, service.description, service.handlers, service.announces)
 
-    @router.get("/health/ready")
-    async def ready(request: Request, response: Response) -> dict[str, bool]:
-        """200 when Postgres and RabbitMQ answer; 503 otherwise, saying which does not."""
+    @router.get(
+        "/health/ready",
+        responses={
+            200: {"description": "It takes requests."},
+            503: {"description": "It takes none: Postgres does not answer.", "model": Readiness},
+        },
+    )
+    async def ready(request: Request, response: Response) -> Readiness:
+        """200 as long as it takes requests, which is while Postgres answers; 503 otherwise. The body says of each server whether
+        it answers: without RabbitMQ, what is announced waits in the outbox. Before a process has been connected to both, it does
+        not listen."""
         state = request.app.state
-        answers = {
-            "postgres": await _answers(state.database.pool.fetchval("SELECT TRUE")),
-            "rabbitmq": await _answers(state.consumer.is_connected()) and state.publisher.is_connected,
-        }
-        response.status_code = 200 if all(answers.values()) else 503
-        return answers
+        postgres, bus = await asyncio.gather(
+            _answers(state.database.pool.fetchval("SELECT TRUE")), _answers(state.consumer.is_connected())
+        )
+        response.status_code = 200 if postgres else 503
+        return Readiness(postgres=postgres, rabbitmq=bus and state.publisher.is_connected)
 
     return router
 
 
 async def _answers(question: Coroutine[Any, Any, Any]) -> bool:
-    try:
-        return bool(await asyncio.wait_for(question, 2))
-    except Exception:  # whatever the failure, the answer to the probe is no
+    """Within two seconds. Whatever the failure, the answer to the probe is no."""
+    asked = asyncio.create_task(question)
+    asked.add_done_callback(_heed)
+    # not wait_for: that waits until what is cancelled has ended, which asyncpg does not while nothing comes from the server
+    await asyncio.wait({asked}, timeout=2)
+    if not asked.done():
+        asked.cancel()
         return False
+    return _heed(asked) and bool(asked.result())
+
+
+def _heed(asked: asyncio.Task[Any]) -> bool:
+    """Whether it came to an end; asked for, a failure is not reported as one that nobody has noticed."""
+    return not asked.cancelled() and asked.exception() is None

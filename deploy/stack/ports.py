@@ -37,12 +37,19 @@ def listens(port: int) -> bool:
 
 
 def status(port: int, path: str, timeout: float) -> int | None:
-    """What is answered to a GET there; None when nothing is. A client for the whole web would read its certificates first,
-    each time for longer than all the rest takes."""
+    """What is answered to a GET there; None when nothing is."""
+    found = answer(port, path, timeout)
+    return found[0] if found else None
+
+
+def answer(port: int, path: str, timeout: float) -> tuple[int, bytes] | None:
+    """The same with the body. A client for the whole web would read its certificates first, each time for longer than all the
+    rest takes."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status
+        response = connection.getresponse()
+        return response.status, response.read()
     except (OSError, http.client.HTTPException):
         return None
     finally:

@@ -125,8 +125,19 @@ def bus_url(rabbitmq: RabbitMQ, service: str, password: str) -> str:
 
 
 def is_ready(port: int) -> bool:
-    """The process says of itself that it can do its work."""
-    return _readiness(port) == 200
+    """The process says of itself that it can do its work. To take requests a service needs Postgres alone; to do what follows
+    from them, every server that it names."""
+    match _readiness(port):
+        case (200, body):
+            return _all_answer(body)
+    return False
+
+
+def _all_answer(body: bytes) -> bool:
+    try:
+        return all(json.loads(body).values())
+    except (ValueError, AttributeError):
+        return False
 
 
 def _answers(process: Process, port: int) -> bool:
@@ -138,8 +149,8 @@ def _answers(process: Process, port: int) -> bool:
     return waiting.until(is_settled, 10) and process.is_alive
 
 
-def _readiness(port: int) -> int | None:
-    return ports.status(port, "/health/ready", timeout=2)
+def _readiness(port: int) -> tuple[int, bytes] | None:
+    return ports.answer(port, "/health/ready", timeout=3)
 
 
 def _await_readiness(

@@ -257,6 +257,7 @@ async def _replica(service: str, name: str, port: int, told: Mapping[str, str], 
 
 async def _is_ready(client: httpx.AsyncClient, replica: Replica) -> bool:
     try:
-        return (await client.get(f"{replica.url}/health/ready")).status_code == 200
+        ready = await client.get(f"{replica.url}/health/ready")
+        return ready.is_success and all(ready.json().values())
     except httpx.TransportError:
         return False

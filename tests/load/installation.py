@@ -113,7 +113,8 @@ def _await_readiness(urls: list[str]) -> None:
 
         def is_ready(url: str) -> bool:
             try:
-                return client.get(f"{url}/health/ready").status_code == 200
+                ready = client.get(f"{url}/health/ready")
+                return ready.is_success and ready.json()["rabbitmq"]
             except httpx.TransportError:
                 return False
 

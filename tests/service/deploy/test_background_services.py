@@ -19,10 +19,12 @@ class Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if self.path == "/health/ready" else 404)
         self.end_headers()
+        self.wfile.write(b'{"postgres": true, "rabbitmq": true}')
 
 http.server.HTTPServer(("127.0.0.1", int(os.environ["ORDERBUS_PORT"])), Health).serve_forever()
 """
 NEVER_READY = READY.replace("200", "503")
+WITHOUT_THE_BROKER = READY.replace('"rabbitmq": true', '"rabbitmq": false')
 DIES = "import sys; sys.exit('the schema is missing')"
 
 SERVERS = Servers(
@@ -91,9 +93,10 @@ def test_one_that_dies_is_reported_with_its_last_words(folder: StackFolder) -> N
         start(folder, {**BOTH, "orders": ("-c", DIES)})
 
 
-def test_one_that_is_never_ready_is_not_waited_for_forever(folder: StackFolder) -> None:
+@pytest.mark.parametrize("program", [NEVER_READY, WITHOUT_THE_BROKER])
+def test_one_that_is_never_ready_is_not_waited_for_forever(folder: StackFolder, program: str) -> None:
     with pytest.raises(StackError, match="orders is not ready after 1 s"):
-        start(folder, {**BOTH, "orders": ("-c", NEVER_READY)}, patience=1)
+        start(folder, {**BOTH, "orders": ("-c", program)}, patience=1)
 
 
 def test_stopping_leaves_no_process_behind(folder: StackFolder) -> None:
