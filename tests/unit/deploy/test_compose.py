@@ -15,7 +15,7 @@ from deploy.stack.credentials import SERVICES
 CHECKOUT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
 CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
-ONE_SHOT = {"prepare", "keys"}
+ONE_SHOT = {"prepare", "keys", "audit-role"}
 OBSERVED = {name for name, container in CONTAINERS.items() if container.get("profiles") == ["observability"]}
 MUTE = {"collector", "logs", "tempo"}
 """Their images hold one program and nothing to ask it with; Prometheus and Grafana notice when they are gone."""
@@ -25,8 +25,8 @@ every_container = pytest.mark.parametrize("name", CONTAINERS)
 
 
 def test_the_whole_of_orderbus_is_there() -> None:
-    assert set(CONTAINERS) - OBSERVED == {"postgres", "rabbitmq", "redis", "sandbox", "gateway", *SERVICES, *ONE_SHOT}
-    assert {"collector", "logs", "tempo", "loki", "prometheus", "alertmanager", "grafana"} <= OBSERVED
+    assert set(CONTAINERS) - OBSERVED == {"postgres", "rabbitmq", "redis", "sandbox", "gateway", *SERVICES, "prepare", "keys"}
+    assert {"audit", "audit-role", "collector", "logs", "tempo", "loki", "prometheus", "alertmanager", "grafana"} <= OBSERVED
 
 
 def test_it_is_what_compose_reads() -> None:
@@ -138,6 +138,15 @@ def test_a_service_uses_its_own_role(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_uses_its_own_user_on_the_bus(service: str) -> None:
     assert f"//orderbus_{service}:" in CONTAINERS[service]["environment"]["ORDERBUS_RABBITMQ_URL"]
+
+
+def test_the_audit_has_a_role_that_only_reads() -> None:
+    (statement,) = re.findall(r"GRANT .*", CONTAINERS["audit-role"]["command"][2])
+    secrets = re.findall(r"ORDERBUS_\w+_PASSWORD", str(CONTAINERS["audit"]["environment"]))
+
+    assert statement == "GRANT pg_read_all_data TO orderbus_audit;"
+    assert "//orderbus_audit:" in CONTAINERS["audit"]["environment"]["ORDERBUS_POSTGRES_URL"]
+    assert secrets == ["ORDERBUS_AUDIT_DB_PASSWORD"]
 
 
 def test_every_setting_has_the_default_that_the_example_documents() -> None:

@@ -11,7 +11,9 @@ from typing import Any, get_type_hints
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from deploy.cli.__main__ import command_line
 from deploy.services import SERVICES
 from deploy.stack.state import CHECKOUT
 from shared.bus import dead_queue_name, queue_name
@@ -303,6 +305,24 @@ def test_who_calls_from_another_namespace_is_the_ingress_or_prometheus(rendered:
     assert callers == {"ingress-nginx", "monitoring"}
 
 
+@pytest.mark.parametrize("overlay", ["prod", "operators"])
+def test_a_certificate_can_be_asked_for_by_http(rendered: Rendered, overlay: str) -> None:
+    policies = of_kind(rendered[overlay], "NetworkPolicy")
+    solver = Place({"acme.cert-manager.io/http01-solver": "true"})
+
+    assert may_connect(policies, Place({}, "ingress-nginx"), solver, 8089)
+    assert not may_connect(policies, Place({}, "default"), solver, 8089)
+
+
+@pytest.mark.parametrize("overlay", ["prod", "operators"])
+def test_the_audit_is_told_its_database_and_is_a_command_that_there_is(rendered: Rendered, overlay: str) -> None:
+    (container,) = containers(_named(rendered[overlay], "Deployment", "orderbus-audit"))
+
+    assert [variable["name"] for variable in container["env"]] == ["ORDERBUS_POSTGRES_URL"]
+    assert container["args"] == yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]["audit"]["command"]
+    assert CliRunner().invoke(command_line(), [*container["args"][1:2], "--help", *container["args"][2:]]).exit_code == 0
+
+
 def test_the_servers_of_operators_are_reached_by_those_who_need_them(rendered: Rendered) -> None:
     manifests = rendered["operators"]
     policies = of_kind(manifests, "NetworkPolicy")
@@ -317,6 +337,11 @@ def test_the_servers_of_operators_are_reached_by_those_who_need_them(rendered: R
     assert may_connect(policies, orders, redis, 6379)
     assert not may_connect(policies, orders, rabbitmq, 15672)
     assert not may_connect(policies, redis, postgres, 5432)
+    audit = pod_of(_named(manifests, "Deployment", "orderbus-audit"))
+    assert may_connect(policies, audit, postgres, 5432)
+    assert not any(
+        may_connect(policies, audit, server, port) for server, port in ((rabbitmq, 5672), (redis, 6379), (orders, 8000))
+    )
     assert not may_connect(policies, Place({}, "default"), postgres, 5432)
 
 
