@@ -215,12 +215,7 @@ def test_what_a_setting_has_read_from_a_file_is_mounted_where_it_is_read(manifes
 
 def test_what_pages_have_one_select_by_a_label_is_what_they_mean(rendered: Rendered) -> None:
     """kubectl ends with 0 when a selector selects nothing."""
-    pages = [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")]
-    found = [
-        (kinds, key, value)
-        for page in pages
-        for kinds, key, value in re.findall(r"kubectl ([^`\n]*?)-l ([a-z0-9./-]+)=([a-z0-9.-]+)", page.read_text())
-    ]
+    found = re.findall(r"kubectl ([^`\n]*?)-l ([a-z0-9./-]+)=([a-z0-9.-]+)", _pages())
     deployments = of_kind(rendered["prod"], "Deployment")
 
     assert any("rollout" in kinds for kinds, _, _ in found)
@@ -233,6 +228,14 @@ def test_what_pages_have_one_select_by_a_label_is_what_they_mean(rendered: Rende
         ]
         meant = SERVICES if key == "app.kubernetes.io/name" else [value]
         assert sorted(selected) == sorted(f"orderbus-{each}" for each in meant), (kinds, key, value)
+
+
+def test_deployments_that_pages_name_are_there(rendered: Rendered) -> None:
+    named = re.findall(r"kubectl ([^`\n]*?)deploy/([a-z-]+)(?![a-z0-9/-])", _pages())
+
+    assert named
+    assert {name for _, name in named} <= {each["metadata"]["name"] for each in of_kind(rendered["prod"], "Deployment")}
+    assert all("-n orderbus" in how for how, _ in named)
 
 
 def test_every_setting_is_one_that_there_is(manifests: list[Manifest]) -> None:
@@ -343,6 +346,11 @@ def test_the_servers_of_operators_are_reached_by_those_who_need_them(rendered: R
         may_connect(policies, audit, server, port) for server, port in ((rabbitmq, 5672), (redis, 6379), (orders, 8000))
     )
     assert not may_connect(policies, Place({}, "default"), postgres, 5432)
+
+
+def _pages() -> str:
+    pages = [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")]
+    return "\n".join(page.read_text() for page in pages)
 
 
 def _settings(manifests: list[Manifest]) -> dict[str, str]:
