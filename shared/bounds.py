@@ -22,6 +22,12 @@ HEAD_PATIENCE = 20.0
 BODY_PATIENCE = 30.0
 """Seconds for a request's body to come."""
 
+REST_PATIENCE = 5.0
+"""Seconds for the rest of a request to come that is answered already."""
+
+WRITE_PATIENCE = 30.0
+"""Seconds for a client that is behind to take what was written to it."""
+
 MAX_QUERY = 4096
 """Bytes of a request's query."""
 
