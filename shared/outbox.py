@@ -2,6 +2,7 @@
 what a crash or a lost broker left. Publishing is at least once; the consumers' inbox makes it once."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
@@ -24,6 +25,9 @@ TIDIED_EVERY = 0.2
 LEFT_BEHIND = timedelta(seconds=5)
 """A row older than this was left by a crash or a lost broker: the fast path takes milliseconds."""
 
+LEFT_ALONE = 5.0
+"""Seconds. A type that cannot be published, because a queue or a right is gone, must not stand in the way of the others."""
+
 
 class Publisher(Protocol):
     """Publishes with confirms; raises when the broker did not take the message, or did not say."""
@@ -41,6 +45,7 @@ class Relay:
         self._published: list[str] = []
         self._spans: dict[str, telemetry.Span] = {}
         self._wake = asyncio.Event()
+        self._left_alone: dict[str, float] = {}
 
     def publish(self, outgoing: list[Outgoing]) -> None:
         """Take over what a transaction has committed. When the broker is behind, memory stays bounded: the sweeper
@@ -69,17 +74,23 @@ class Relay:
                 log.warning("published rows stay in the outbox", error=repr(error), rows=len(self._published))
 
     async def sweep(self) -> int:
-        """Publish what was left behind, some at a time; how many there were."""
+        """Publish what was left behind, some at a time; how many there were. A type of which something fails waits a while."""
+        self._left_alone = {type: until for type, until in self._left_alone.items() if time.monotonic() < until}
         async with self._pool.acquire() as connection, connection.transaction():
             rows = await connection.fetch(
                 """
-                SELECT id::text, type, body FROM outbox WHERE created_at < now() - $1::interval
+                SELECT id::text, type, body FROM outbox WHERE created_at < now() - $1::interval AND type <> all($3::text[])
                 ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
                 """,
                 LEFT_BEHIND,
                 TAKEN_AT_ONCE,
+                list(self._left_alone),
             )
             done = await self._send([(row["id"], row["type"], row["body"]) for row in rows])
+            failed = {row["id"]: row["type"] for row in rows}
+            for id in done:
+                del failed[id]
+            self._left_alone |= dict.fromkeys(failed.values(), time.monotonic() + LEFT_ALONE)
             await connection.execute("DELETE FROM outbox WHERE id = any($1::uuid[])", done)
             return len(done)
 
