@@ -67,20 +67,9 @@ async def retry_due(database: Database, handle: Handle) -> int:
 
     `handle` puts the event through the inbox, so that a letter handled just before a crash is not handled twice.
     """
-    async with database.transaction() as tx:
-        await _give_up_deadly(tx)
-        due = await tx.fetch(
-            """
-            UPDATE dead_letter SET attempts = attempts + 1, next_attempt_at = $1 + $2::interval
-             WHERE id IN (SELECT id FROM dead_letter WHERE state = 'retrying' AND next_attempt_at <= $1
-                           ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-            RETURNING id, attempts
-            """,
-            tx.now,
-            LEASE,
-            AT_ONCE,
-        )
-    for letter in due:
+    tried = 0
+    while tried < AT_ONCE and (letter := await _claim(database)) is not None:
+        tried += 1
         try:
             await _retry(database, letter["id"], letter["attempts"], handle)
         except Exception as error:
@@ -89,7 +78,24 @@ async def retry_due(database: Database, handle: Handle) -> int:
                 await _hand_back(database, letter["id"], letter["attempts"])
             else:  # it waits for its lease to run out; its neighbours do not wait for it
                 log.exception("a try could not be recorded", letter=str(letter["id"]))
-    return len(due)
+    return tried
+
+
+async def _claim(database: Database) -> Row | None:
+    """The letter that has been due for longest, its attempt counted. One at a time: of those that are claimed together, one that
+    kills the process would use up the attempts of all, and they would be given up untried."""
+    async with database.transaction() as tx:
+        await _give_up_deadly(tx)
+        return await tx.fetchrow(
+            """
+            UPDATE dead_letter SET attempts = attempts + 1, next_attempt_at = $1 + $2::interval
+             WHERE id = (SELECT id FROM dead_letter WHERE state = 'retrying' AND next_attempt_at <= $1
+                          ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING id, attempts
+            """,
+            tx.now,
+            LEASE,
+        )
 
 
 async def _give_up_deadly(tx: Tx) -> None:

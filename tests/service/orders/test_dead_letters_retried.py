@@ -129,6 +129,23 @@ async def test_an_event_that_kills_whoever_tries_it_does_not_do_so_for_ever(shel
     assert letter["reason"] == "the process died while trying it; before that: ValueError: not yet"
 
 
+async def test_its_neighbours_are_not_counted_for_a_try_that_they_did_not_get(shelf: Shelf) -> None:
+    deadly, *others = [await shelf.bury() for _ in range(3)]
+    deadly_event = (await shelf.row(deadly))["event_id"]
+
+    async def die(event: Event) -> None:
+        if event.envelope.id == deadly_event:
+            raise Killed
+        await shelf.take_effect(event)
+
+    with pytest.raises(Killed):
+        await shelf.retry(die)
+    assert [(await shelf.row(id))["attempts"] for id in (deadly, *others)] == [2, 1, 1]
+
+    await shelf.retry(die)
+    assert [(await shelf.row(id))["state"] for id in (deadly, *others)] == ["retrying", "handled", "handled"]
+
+
 async def test_each_failed_try_is_later_than_the_one_before_until_a_person_must_look(shelf: Shelf) -> None:
     id = await shelf.bury()
     waits = []
