@@ -4,6 +4,7 @@ confirms on a connection of its own (a broker that blocks publishers must not st
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -38,6 +39,14 @@ HEARTBEAT = 15
 """Seconds; a dead connection is noticed within three of them instead of three minutes at the default."""
 
 PUBLISH_TIMEOUT = 10
+
+CANCELLED_WITHIN = 2
+"""Seconds for the broker to answer who leaves. One that is away is not waited for: what is in hand comes back by itself."""
+
+STOPPED_WITHIN = 10
+"""Seconds for what is in hand to be handled. With what partners are given, and what is announced, it is less than the half minute
+after which a process is killed."""
+
 DELIVERY_LIMIT = 10
 """A message that has come back so often kills whoever takes it: it ends as a dead letter."""
 
@@ -115,9 +124,11 @@ class Publisher:
         return self._connection is not None and self._connection.connected.is_set()
 
     async def stop(self) -> None:
-        """Close the connection."""
+        """Close the connection. A broker that does not answer finds out by itself."""
         if self._connection is not None:
-            await self._connection.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CANCELLED_WITHIN):
+                    await self._connection.close()
 
 
 class _Received:
@@ -217,8 +228,14 @@ class Consumer:
     async def stop(self) -> None:
         """Take nothing more, finish what is in hand, acknowledge it, and disconnect."""
         self._is_stopped = True
-        async with self._beginning:
-            await self._stop_receiving()
+        try:
+            async with asyncio.timeout(CANCELLED_WITHIN + STOPPED_WITHIN):
+                async with self._beginning:
+                    await self._cancel()
+                await asyncio.gather(*(batcher.idle() for batcher in self._batchers.values()))
+                await self._broker.stop()
+        except TimeoutError:
+            log.warning("stopped with something in hand, or without a word to the broker: it will come again")
 
     async def _begin(self) -> None:
         async with (await self._broker.connect()).channel() as channel:
@@ -241,15 +258,17 @@ class Consumer:
             await _take(message, receive)
         return None
 
-    async def _stop_receiving(self) -> None:
+    async def _cancel(self) -> None:
         # FastStream would first stop listening and then cancel: what arrives in between would count as a delivery
+        cancels = []
         for subscriber in self._broker.subscribers:
             assert isinstance(subscriber, RabbitSubscriber)
             if subscriber._queue_obj is not None and subscriber._consumer_tag is not None:
-                await subscriber._queue_obj.cancel(subscriber._consumer_tag)
+                cancels.append(subscriber._queue_obj.cancel(subscriber._consumer_tag))
                 subscriber._consumer_tag = None
-        await asyncio.gather(*(batcher.idle() for batcher in self._batchers.values()))
-        await self._broker.stop()
+        with suppress(TimeoutError):  # a channel that is gone is waited for; it does not listen again when it is back
+            async with asyncio.timeout(CANCELLED_WITHIN):
+                await asyncio.gather(*cancels, return_exceptions=True)
 
     async def is_connected(self) -> bool:
         """Whether the broker answers."""

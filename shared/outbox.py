@@ -4,6 +4,7 @@ what a crash or a lost broker left. Publishing is at least once; the consumers' 
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 
@@ -27,6 +28,9 @@ LEFT_BEHIND = timedelta(seconds=5)
 
 LEFT_ALONE = 5.0
 """Seconds. A type that cannot be published, because a queue or a right is gone, must not stand in the way of the others."""
+
+DRAINED_WITHIN = 5
+"""Seconds for what is still in hand when the process ends. What the broker does not take by then stays, for another's sweeper."""
 
 
 class Publisher(Protocol):
@@ -97,7 +101,9 @@ class Relay:
     async def drain(self) -> None:
         """Before the process ends: publish what is still in hand."""
         rows, self._waiting = self._waiting, []
-        self._published += await self._send(rows)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAINED_WITHIN):
+                self._published += await self._send(rows)
         await self._remove_published()
 
     async def _remove_published(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from shared import outbox
 from shared.database import Pool
 from shared.outbox import Relay
 from shared.outgoing import envelop
@@ -63,4 +64,13 @@ async def test_whoever_publishes_ends_when_it_is_told_to() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await draining
+    assert table.removed == []
+
+
+async def test_a_broker_that_says_nothing_does_not_keep_the_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "DRAINED_WITHIN", 0)
+    relay, table = a_relay(SilentBroker())
+
+    await relay.drain()
+
     assert table.removed == []
