@@ -54,6 +54,8 @@ SUSPICIOUS = 3
 """A message that has come back so often may be one that kills. Who starts takes it with nothing else in hand: what is in hand
 beside one that kills comes back with it, and would end with it."""
 
+GIVEN_UP = "given up by the broker: the process died, or rejected it, each time it was delivered"
+
 COMINGS_BACK = "x-delivery-count"
 """The header in which a quorum queue tells how often it has delivered a message before."""
 
@@ -148,6 +150,10 @@ class _Received:
     def read_dead(self) -> Decoded:
         """Its events, whatever they are, from wherever the broker took it."""
         return codec.decode(self.raw.body, self.raw.content_type, self.raw.headers, origin=dead_from(self.raw.headers))
+
+    def whole(self) -> dead_letters.Letter:
+        """Of a dead one, unread: reading it may be what kills."""
+        return dead_letters.Letter(cards.masked_unread(self.raw.body), GIVEN_UP, None, None, dead_from(self.raw.headers))
 
 
 Receive = Callable[[_Received], Awaitable[None]]
@@ -312,12 +318,29 @@ class Consumer:
             await inbox.until_stored(self._database, [dead_letters.of_unreadable(each) for each in unreadable])
 
     async def _given_up(self, received: _Received) -> None:
-        """What the broker gave up delivering becomes dead letters, each event that was not handled before one."""
-        reason = "given up by the broker: the process died, or rejected it, each time it was delivered"
+        """What the broker gave up delivering becomes dead letters, each event that was not handled before one. It is given up
+        nowhere else: what cannot be read, or has come back often from here too, is kept as it came."""
+        if _times_back(received.raw) < SUSPICIOUS:
+            try:
+                await self._keep_events(received)
+                return
+            except Exception:
+                log.exception("what the broker gave up is kept as it came")
+        whole = received.whole()
+        while True:
+            try:
+                await inbox.until_stored(self._database, [whole])
+                break
+            except Exception:  # who let it go would have it dropped
+                log.exception("what the broker gave up cannot be kept; it waits")
+                await asyncio.sleep(inbox.LONGEST_WAIT)
+        metrics.events_handled.labels("unknown", "given_up").inc()
+
+    async def _keep_events(self, received: _Received) -> None:
         decoded = received.read_dead()
         unreadable = [dead_letters.of_unreadable(each) for each in decoded.unreadable]
         letters = [
-            dead_letters.Letter(codec.whole(event), reason, event.envelope, None, event.origin) for event in decoded.events
+            dead_letters.Letter(codec.whole(event), GIVEN_UP, event.envelope, None, event.origin) for event in decoded.events
         ]
         kept = await inbox.until_stored(self._database, unreadable, unless_handled=letters)
         log.error("the broker gave up", events=len(kept), unreadable=len(unreadable))

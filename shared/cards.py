@@ -129,9 +129,14 @@ def masked_bytes(body: bytes) -> bytes:
         value = orjson.loads(body)
         return body if where(value) is None else orjson.dumps(masked(value))
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):  # no JSON, or too deep to be walked
-        text = body.decode(errors="replace")
-        hidden = masked_text(text)
-        return body if hidden == text else hidden.encode()
+        return masked_unread(body)
+
+
+def masked_unread(body: bytes) -> bytes:
+    """As `masked_bytes`, of what must not be read: as JSON it may take many times its size."""
+    text = body.decode(errors="replace")
+    hidden = masked_text(text)
+    return body if hidden == text else hidden.encode()
 
 
 def refuse(body: bytes) -> None:

@@ -24,6 +24,9 @@ LEASE = timedelta(seconds=60)
 
 AT_ONCE = 100
 
+MAX_STATEMENT = 16 * 1024 * 1024
+"""Bytes of letters in one statement: of a gigabyte or more Postgres takes none, and says so as if it were away."""
+
 NOBODYS_WORD = "origin: it is not known who published this, so nobody can tell whether they may: have it published again"
 
 Handle = Callable[[Event], Awaitable[None]]
@@ -32,6 +35,18 @@ Handle = Callable[[Event], Awaitable[None]]
 
 async def store(tx: Tx, letters: Sequence[Letter]) -> None:
     """Keep the letters; those whose handler raised are tried again soon."""
+    part: list[Letter] = []
+    size = 0
+    for letter in letters:
+        if part and size + len(letter.body) > MAX_STATEMENT:
+            await _insert(tx, part)
+            part, size = [], 0
+        part.append(letter)
+        size += len(letter.body)
+    await _insert(tx, part)
+
+
+async def _insert(tx: Tx, letters: Sequence[Letter]) -> None:
     await tx.execute(
         """
         INSERT INTO dead_letter (id, event_id, event_type, source, subject, body, reason, stack, exchange, routing_key, queue,
