@@ -1,6 +1,6 @@
 """How long a service remembers what it has heard and answered. After that a repeat is taken for something new."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -28,16 +28,17 @@ def slot_of(envelope: Envelope, now: datetime) -> int:
     return envelope.time.toordinal() % RING if is_believed else UNDATED
 
 
-async def forget(pool: Pool, settings: Settings, today: date) -> int:
-    """Drop what is older than the settings say; not 0 while there may be more."""
-    emptied = await pool.fetchval("SELECT forget_inbox($1)", today - timedelta(days=settings.inbox_days))
+async def forget(pool: Pool, settings: Settings) -> int:
+    """Drop what is older than the settings say, by Postgres's clock: a process whose own is ahead must not have everything
+    forgotten. Not 0 while there may be more."""
+    emptied = await pool.fetchval("SELECT forget_inbox((now() AT TIME ZONE 'UTC')::date - $1::integer)", settings.inbox_days)
     dropped = await pool.fetch(
         """
         DELETE FROM idempotency_key WHERE (owner, key) IN (
-            SELECT owner, key FROM idempotency_key WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
+            SELECT owner, key FROM idempotency_key WHERE created_at < now() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED)
         RETURNING 1
         """,
-        datetime.combine(today, time.min, UTC) - timedelta(days=settings.idempotency_days),
+        timedelta(days=settings.idempotency_days),
         AT_ONCE,
     )
     if emptied or dropped:

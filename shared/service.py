@@ -127,7 +127,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
                     *(worker.run() for worker in workers.values()),
                     repeat(relay.sweep, timedelta(seconds=1), "sweep"),
                     repeat(lambda: _retry_dead_letters(service, db), timedelta(seconds=1), "retry_dead_letters"),
-                    repeat(lambda: retention.forget(pool, settings, telemetry.now().date()), timedelta(hours=1), "forget"),
+                    repeat(lambda: retention.forget(pool, settings), timedelta(hours=1), "forget"),
                     repeat(lambda: _feel(pool), timedelta(seconds=5), "feel"),
                     repeat(lambda: _measure(service, pool), timedelta(seconds=5), "measure"),
                 ]
