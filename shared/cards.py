@@ -62,6 +62,20 @@ _PLAIN = re.compile(
     rb'|00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})"'  # a traceparent
 )
 
+
+def _other_digits() -> re.Pattern[bytes]:
+    """The digits of other scripts, in UTF-8: of each block of sixty-four the first bytes, and the range of the last."""
+    ends: dict[bytes, list[int]] = {}
+    for code in range(128, 0x20000):  # beyond, Unicode has no digits
+        if unicodedata.category(chr(code)) == "Nd":
+            *begin, end = chr(code).encode()
+            ends.setdefault(bytes(begin), []).append(end)
+    return re.compile(b"|".join(re.escape(begin) + b"[" + re.escape(bytes(last)) + b"]" for begin, last in ends.items()))
+
+
+_OTHER_DIGIT = _other_digits()
+_ASCII = bytes(range(128))
+
 # every digit becomes 0 and everything else x; what may stand between digits is dropped
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord("x") for byte in range(256))
 _BETWEEN = b" -._"
@@ -70,14 +84,12 @@ _SHORTEST = b"0" * 13
 
 def may_hold_one(body: bytes) -> bool:
     """Whether it is worth the while to look: a pass over the bytes that costs next to nothing and misses none that is
-    written plainly. Digits may also hide in escapes, in wide forms, and behind spaces of other kinds."""
-    return (
-        (_has_long_number(body) and _has_long_number(_PLAIN.sub(b"", body)))
-        or b"\\u" in body
-        or b"\xef\xbc" in body
-        or b"\xe2\x80" in body
-        or b"\xc2\xa0" in body
-    )
+    written plainly. Digits may also hide in escapes, in other scripts, and behind spaces of other kinds."""
+    if (_has_long_number(body) and _has_long_number(_PLAIN.sub(b"", body))) or b"\\u" in body:
+        return True
+    if body.isascii():
+        return False
+    return b"\xe2\x80" in body or b"\xc2\xa0" in body or _OTHER_DIGIT.search(body.translate(None, _ASCII)) is not None
 
 
 def _has_long_number(body: bytes) -> bool:
@@ -98,7 +110,7 @@ def where(value: Any, name: str = "") -> str | None:
         for index, each in enumerate(value):
             if (place := where(each, name)) is not None:
                 return f"{index}.{place}".rstrip(".")
-    elif isinstance(value, int | float) and not isinstance(value, bool) and _is_card(str(value), name):
+    elif isinstance(value, int | float) and not isinstance(value, bool) and _is_card(_written(value), name):
         return ""
     return None
 
@@ -111,7 +123,7 @@ def masked(value: Any, name: str = "") -> Any:
         return [masked(each, name) for each in value]
     if isinstance(value, str):
         return masked_text(value, name)
-    if isinstance(value, int | float) and _is_card(str(value), name):
+    if isinstance(value, int | float) and _is_card(_written(value), name):
         return MASK
     return value
 
@@ -152,6 +164,11 @@ def refuse(body: bytes) -> None:
             f"{place or 'body'}: looks like a card number, which must not be sent here: send the token of the payment form",
             reason="card_number",
         )
+
+
+def _written(number: float) -> str:
+    """4111111111111111.0 is a card number too."""
+    return str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)
 
 
 def _is_a_card(run: re.Match[str], name: str) -> bool:

@@ -34,7 +34,7 @@ def test_a_card_number_is_found_however_it_is_written(number: str) -> None:
         grouped(number, "\u00a0"),
         f"卡号{number}，有效期 12/30",
         f"card: {grouped(number, ' - ')[:60] if len(number) < 13 else grouped(number, '-')}.",
-        "".join(chr(ord(digit) - ord("0") + 0xFF10) for digit in number),
+        *("".join(chr(ord(digit) - ord("0") + zero) for digit in number) for zero in (0xFF10, 0x0660, 0x06F0, 0x0966, 0x1D7CE)),
     ):
         body = orjson.dumps({"customer": {"name": written}})
         assert cards.may_hold_one(body), written
@@ -47,7 +47,7 @@ def test_a_card_number_is_found_however_it_is_written(number: str) -> None:
 @pytest.mark.parametrize("number", CARDS)
 def test_kept_bytes_hold_no_card_number(number: str) -> None:
     for body in (
-        orjson.dumps([{"id": "1", "data": {"a": [grouped(number, "-")], "b": int(number)}}]),
+        orjson.dumps([{"id": "1", "data": {"a": [grouped(number, "-")], "b": int(number), "c": float(number)}}]),
         f"not JSON {number}".encode(),
         f'{{"escaped": "\\u003{number[0]}{number[1:]}"}}'.encode(),
     ):
@@ -84,6 +84,17 @@ def test_kept_bytes_hold_no_card_number(number: str) -> None:
 def test_other_long_numbers_are_let_in(value: Any) -> None:
     cards.refuse(orjson.dumps(value))
     assert cards.masked(value) == value
+
+
+def test_a_number_with_a_point_is_one_too() -> None:
+    assert cards.where(orjson.loads(b'{"a": 4111111111111111.0}')) == "a"
+    for body in (b'{"a": 4111111111111111.0}', b'{"a": 4.111111111111111e15}'):
+        with pytest.raises(Unprocessable):
+            cards.refuse(body)
+
+
+def test_writing_in_another_script_is_not_worth_a_look() -> None:
+    assert not cards.may_hold_one(orjson.dumps({"line1": "文三路 4111 号，1111 室。", "name": "李雷（收）"}))
 
 
 def test_an_identifier_written_like_a_card_is_one() -> None:
