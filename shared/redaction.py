@@ -29,6 +29,9 @@ SHOWN = frozenset(
 HIDDEN = "[hidden]"
 LONGEST = 2000
 
+LOST = 100
+"""What is cut off may leave a piece of a secret at the end, that no longer looks like one."""
+
 SAYING = (
     ArithmeticError,
     AttributeError,
@@ -52,12 +55,13 @@ SAYING_POSTGRES = (
 SAYING_MODULES = ("aio_pika.", "aiormq.", "aiohttp.", "redis.", "ssl.", "shared.partners.", "shared.jwks.")
 
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECASE), rf"\1{HIDDEN}@"),  # a URL's user and password
+    (re.compile(r"\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@]*@", re.IGNORECASE), rf"\1{HIDDEN}@"),  # a URL's user and password
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),  # a JWT
     (re.compile(r"\b(?:whsec|sk|pk|rk|tok|pm|AC)_[A-Za-z0-9_+/=]{6,}"), HIDDEN),  # partners' keys and tokens
     (re.compile(r"(?i)\b(password|passwd|secret|token|api_?key|authorization)(\W{1,4})[^\s,;&'\"]+"), rf"\1\2{HIDDEN}"),
-    (re.compile(r"[^\s@<>'\"=(]+@[^\s@<>'\",;)]+\.[^\s@<>'\",;)]+"), "[e-mail]"),
+    # from where its name begins: tried from each letter of it, a long word without an @ would take the square of its length
+    (re.compile(r"(?<![^\s@<>'\"=(,;)])[^\s@<>'\"=(,;)]+@[^\s@<>'\",;)]+\.[^\s@<>'\",;)]+"), "[e-mail]"),
     (re.compile(r"(?<![\w-])\+[1-9][0-9][0-9 ()-]{5,16}[0-9]\b"), "[phone]"),
     (re.compile(r"(?<![\w.:-])1[3-9][0-9]{9}(?![\w.-])"), "[phone]"),  # a Chinese mobile number without +86
 )
@@ -65,9 +69,11 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def text(said: str) -> str:
     """The text without what looks like a secret, a telephone number, an e-mail address or a card number."""
+    begins = said[: 2 * LONGEST]
     for pattern, instead in _SECRETS:
-        said = pattern.sub(instead, said)
-    return cards.masked_text(said)[:LONGEST]
+        begins = pattern.sub(instead, begins)
+    shown = cards.masked_text(begins)
+    return shown[:LONGEST] if len(said) <= 2 * LONGEST else shown[: max(0, len(shown) - LOST)][:LONGEST]
 
 
 def exception(error: BaseException) -> str:

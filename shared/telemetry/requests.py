@@ -12,6 +12,9 @@ from shared.telemetry import spans, traceparent
 from shared.telemetry.spans import Span
 from shared.telemetry.work import InHand, in_hand, now, sampler
 
+LONGEST_ID = 64
+"""Characters of an order's id: a path may have sixty thousand, and this stands on each line that is logged."""
+
 
 class Request:
     """One request, from its first byte to its answer; in hand for as long as its task lasts."""
@@ -60,4 +63,4 @@ class Request:
 
     def _ids(self) -> Mapping[str, str]:
         trace, order_id = self._hand.trace or self._given(), self._scope.get("path_params", {}).get("order_id")
-        return ({"trace_id": trace[3:35]} if trace else {}) | ({"order_id": str(order_id)} if order_id else {})
+        return ({"trace_id": trace[3:35]} if trace else {}) | ({"order_id": str(order_id)[:LONGEST_ID]} if order_id else {})

@@ -31,6 +31,9 @@ SECRETS = {
     "call +44 20 7946 0958": "7946",
     "call 13800000000": "13800000000",
     "card 4111 1111 1111 1111": "1111",
+    "from a@b.cn,li.lei@example.com": "li.lei",
+    "(li.lei@example.com;han@example.com)": "han@",
+    "-amqp://orders:hunter2@rabbit": "hunter2",
 }
 
 
@@ -52,6 +55,17 @@ def test_a_text_loses_its_secrets(said: str, secret: str) -> None:
 )
 def test_what_is_needed_stays(said: str) -> None:
     assert redaction.text(said) == said
+
+
+@pytest.mark.parametrize("word", ["a", "a.b-", "@a", "eyJ-", "a@", "4 1 ", "password:"])
+def test_a_long_text_is_cut_before_it_is_looked_through(word: str) -> None:
+    assert len(redaction.text(word * 1_000_000)) <= redaction.LONGEST
+
+
+def test_what_is_cut_leaves_no_piece_of_a_secret() -> None:
+    addresses = "li.lei@example.com " * 300
+
+    assert "li" not in redaction.text(addresses)
 
 
 class Person(BaseModel):
