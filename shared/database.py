@@ -90,15 +90,23 @@ class Reader(Protocol):
 
 class Tx:
     """One open transaction. What is announced in it is published after it has committed, and only then. `alone_since`: what
-    was announced then or later only processes of this release hear, none of the one before."""
+    was announced then or later only processes of this release hear, none of the one before. `inbox_days`: for so long an event is
+    known again."""
 
     def __init__(
-        self, connection: Any, service: str, now: datetime, causes: Iterable[Envelope] = (), alone_since: datetime = ALWAYS
+        self,
+        connection: Any,
+        service: str,
+        now: datetime,
+        causes: Iterable[Envelope] = (),
+        alone_since: datetime = ALWAYS,
+        inbox_days: int = 30,
     ) -> None:
         self._connection = connection
         self.service = service
         self.now = now
         self.alone_since = alone_since
+        self.inbox_days = inbox_days
         self.outgoing: list[Outgoing] = []
         self.woken: set[str] = set()
         self.afterwards: list[Callable[[], None]] = []
@@ -179,15 +187,15 @@ class Database:
     wake: Callable[[str], None] = lambda _: None
     journal: Journal | None = None
     alone_since: datetime = ALWAYS
+    inbox_days: int = 30
     _clock: Clock = field(default_factory=Clock, init=False)
 
     @asynccontextmanager
     async def transaction(self, causes: Iterable[Envelope] = ()) -> AsyncIterator[Tx]:
         """Everything in the block commits together, or nothing does. `causes`: what led here, if it is no event."""
         async with self.pool.acquire() as connection, connection.transaction():
-            tx = Tx(
-                telemetry.statements_of(connection), self.service, await self._clock.now(connection), causes, self.alone_since
-            )
+            now = await self._clock.now(connection)
+            tx = Tx(telemetry.statements_of(connection), self.service, now, causes, self.alone_since, self.inbox_days)
             yield tx
             if self.journal is None:
                 await write(tx, tx.outgoing)

@@ -20,7 +20,7 @@ import structlog
 from shared import dead_letters, metrics, telemetry
 from shared.database import Database, Tx, is_infrastructure
 from shared.events import Envelope, Event
-from shared.retention import slot_of
+from shared.retention import OLDEST, UNDATED, also_in, slot_of
 from shared.subscriptions import Handle
 
 log = structlog.get_logger()
@@ -106,14 +106,37 @@ def _count(events: Sequence[Event], fresh: Sequence[Event]) -> None:
         metrics.observe(metrics.event_age.labels(event_type), [(age, telemetry.recorded_trace_id(envelope))])
 
 
+_HEAR = """
+    INSERT INTO inbox (key, slot) SELECT key, slot FROM unnest($1::uuid[], $2::smallint[]) said (key, slot)
+    ON CONFLICT DO NOTHING RETURNING key
+"""
+
+_HEAR_UNLESS_UNDATED = """
+    INSERT INTO inbox (key, slot) SELECT key, slot FROM unnest($1::uuid[], $2::smallint[]) said (key, slot)
+     WHERE NOT EXISTS (SELECT FROM inbox_undated WHERE inbox_undated.key = said.key)
+    ON CONFLICT DO NOTHING RETURNING key
+"""
+
+
 async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:
     by_key = {key_of(event.envelope, tx.alone_since): event for event in events}
+    # what is kept by its day is forgotten with it: an event that comes late must have long enough to come again
+    oldest = timedelta(days=tx.inbox_days) / 2 if tx.now >= tx.alone_since else OLDEST
+    also = {key: also_in(event.envelope, tx.now, oldest) for key, event in by_key.items()}
+    if days := {key: slot for key, slot in also.items() if slot not in (None, UNDATED)}:  # seldom: what is that old
+        known = await tx.fetch(
+            "SELECT key FROM inbox WHERE key = any($1::uuid[]) AND slot = any($2::smallint[])",
+            list(days),
+            list(set(days.values())),
+        )
+        for row in known:
+            by_key.pop(row["key"], None)
     # in the order of the keys: two replicas with the same events wait for each other instead of deadlocking
     keys = sorted(by_key)
     rows = await tx.fetch(
-        "INSERT INTO inbox (key, slot) SELECT * FROM unnest($1::uuid[], $2::smallint[]) ON CONFLICT DO NOTHING RETURNING key",
+        _HEAR_UNLESS_UNDATED if UNDATED in also.values() else _HEAR,
         keys,
-        [slot_of(by_key[key].envelope, tx.now) for key in keys],
+        [slot_of(by_key[key].envelope, tx.now, oldest) for key in keys],
     )
     return list(by_key.values()) if len(rows) == len(by_key) else [by_key[row["key"]] for row in rows]
 

@@ -22,10 +22,22 @@ AT_ONCE = 5_000
 """Keys forgotten in one statement: locks are short."""
 
 
-def slot_of(envelope: Envelope, now: datetime) -> int:
-    """Where the inbox keeps an event: the same for the same event, however often and whenever it comes."""
-    is_believed = envelope.is_dated and now - OLDEST <= envelope.time <= now + NEWEST
-    return envelope.time.toordinal() % RING if is_believed else UNDATED
+def slot_of(envelope: Envelope, now: datetime, oldest: timedelta = OLDEST) -> int:
+    """Where the inbox keeps an event. One whose day is `oldest` days back would soon be forgotten with it."""
+    is_believed = envelope.is_dated and now - oldest <= envelope.time <= now + NEWEST
+    return _day_of(envelope) if is_believed else UNDATED
+
+
+def also_in(envelope: Envelope, now: datetime, oldest: timedelta = OLDEST) -> int | None:
+    """Where it may have been kept when it came before: its time was younger then, or further ahead. Our own is not ahead: it says
+    Postgres's."""
+    if slot_of(envelope, now, oldest) != UNDATED:
+        return None if envelope.is_ours else UNDATED
+    return _day_of(envelope) if slot_of(envelope, now) != UNDATED else None
+
+
+def _day_of(envelope: Envelope) -> int:
+    return envelope.time.toordinal() % RING
 
 
 async def forget(pool: Pool, settings: Settings) -> int:

@@ -111,7 +111,15 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
         stack.push_async_callback(relay.drain)
         workers: dict[str, Worker[Any, Any]] = {}
         alone_since = await pool.fetchval("SELECT max(alone_since) FROM release")
-        db = Database(pool, service.name, relay.publish, lambda job: workers[job].wake(), service.journal, alone_since)
+        db = Database(
+            pool,
+            service.name,
+            relay.publish,
+            lambda job: workers[job].wake(),
+            service.journal,
+            alone_since,
+            settings.inbox_days,
+        )
         workers |= {job.name: Worker(job, db) for job in service.jobs}
         consumer = Consumer(settings, service.name, service.handlers, db)
         app.state.database, app.state.consumer, app.state.publisher = db, consumer, publisher

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.events import Envelope
-from shared.retention import NEWEST, OLDEST, RING, UNDATED, slot_of
+from shared.retention import NEWEST, OLDEST, RING, UNDATED, also_in, slot_of
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 HEARD = Envelope("1", "/shops/a", "order.paid", "T-1", NOW)
@@ -35,3 +35,31 @@ def test_a_time_that_is_not_to_be_believed_has_a_slot_of_its_own(time: datetime)
 
 def test_an_event_that_says_no_time_is_found_whatever_the_day_it_is_read() -> None:
     assert slot_of(replace(HEARD, is_dated=False), NOW) == UNDATED
+
+
+@given(
+    st.timedeltas(-timedelta(days=400), OLDEST),
+    st.timedeltas(timedelta(0), timedelta(days=30)),
+    st.timedeltas(timedelta(days=1), OLDEST),
+)
+def test_wherever_it_was_kept_it_is_looked_for_there(old: timedelta, later: timedelta, oldest: timedelta) -> None:
+    event = replace(HEARD, time=NOW - old)
+    kept = slot_of(event, NOW, oldest)
+
+    again = NOW + later
+
+    # what is older than the ring when it comes again is forgotten by then if it was kept by its day
+    assert kept in {slot_of(event, again, oldest), also_in(event, again, oldest)} or again - event.time > OLDEST
+
+
+def test_what_comes_late_is_not_kept_by_a_day_that_is_soon_forgotten() -> None:
+    late = replace(HEARD, time=NOW - timedelta(days=16))
+
+    assert slot_of(late, NOW, timedelta(days=15)) == UNDATED
+    assert also_in(late, NOW, timedelta(days=15)) == slot_of(late, NOW)
+
+
+def test_our_own_is_looked_for_once() -> None:
+    ours = replace(HEARD, source="/orderbus/orders")
+
+    assert also_in(ours, NOW) is None
