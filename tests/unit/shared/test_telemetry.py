@@ -250,6 +250,19 @@ def test_a_request_that_fails_is_recorded_with_what_it_failed_of(recorded: Recor
     assert "李雷" not in span.to_json()
 
 
+def test_of_a_path_that_is_no_order_id_a_log_line_says_the_beginning(
+    recorded: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded.decide()  # from here on lines go where capsys reads
+    scope: Scope = {"type": "http", "headers": [], "path_params": {"order_id": "x" * 60_000}}
+    request = telemetry.Request(scope)
+
+    structlog.get_logger().warning("asked")
+
+    assert f'"order_id":"{"x" * 64}"' in capsys.readouterr().out.replace(": ", ":")
+    del request
+
+
 def test_a_log_line_says_which_trace_and_order_it_is_about(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     recorded.decide()  # from here on lines go where capsys reads
     with telemetry.handling([an_event(ALWAYS)]):
