@@ -122,7 +122,8 @@ async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:
     by_key = {key_of(event.envelope, tx.alone_since): event for event in events}
     # what is kept by its day is forgotten with it: an event that comes late must have long enough to come again
     oldest = timedelta(days=tx.inbox_days) / 2 if tx.now >= tx.alone_since else OLDEST
-    also = {key: also_in(event.envelope, tx.now, oldest) for key, event in by_key.items()}
+    slots = {key: slot_of(event.envelope, tx.now, oldest) for key, event in by_key.items()}
+    also = {key: also_in(by_key[key].envelope, slot, tx.now) for key, slot in slots.items()}
     if days := {key: slot for key, slot in also.items() if slot not in (None, UNDATED)}:  # seldom: what is that old
         known = await tx.fetch(
             "SELECT key FROM inbox WHERE key = any($1::uuid[]) AND slot = any($2::smallint[])",
@@ -136,7 +137,7 @@ async def _not_heard_before(tx: Tx, events: Sequence[Event]) -> list[Event]:
     rows = await tx.fetch(
         _HEAR_UNLESS_UNDATED if UNDATED in also.values() else _HEAR,
         keys,
-        [slot_of(by_key[key].envelope, tx.now, oldest) for key in keys],
+        [slots[key] for key in keys],
     )
     return list(by_key.values()) if len(rows) == len(by_key) else [by_key[row["key"]] for row in rows]
 

@@ -28,10 +28,10 @@ def slot_of(envelope: Envelope, now: datetime, oldest: timedelta = OLDEST) -> in
     return _day_of(envelope) if is_believed else UNDATED
 
 
-def also_in(envelope: Envelope, now: datetime, oldest: timedelta = OLDEST) -> int | None:
-    """Where it may have been kept when it came before: its time was younger then, or further ahead. Our own is not ahead: it says
-    Postgres's."""
-    if slot_of(envelope, now, oldest) != UNDATED:
+def also_in(envelope: Envelope, slot: int, now: datetime) -> int | None:
+    """Where, beside its slot, it may have been kept when it came before: its time was younger then, or further ahead. Our own is
+    never ahead: it says Postgres's."""
+    if slot != UNDATED:
         return None if envelope.is_ours else UNDATED
     return _day_of(envelope) if slot_of(envelope, now) != UNDATED else None
 
