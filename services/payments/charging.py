@@ -41,6 +41,9 @@ ASK_AFTER = tuple(timedelta(seconds=s) for s in (10, 20, 40, 80, 160, 300))
 KEYS_LAST = timedelta(hours=23)
 """Stripe remembers an idempotency key for a day: asked again after that, it might charge a second time."""
 
+NOT_ASKED_AGAIN = "not asked again, it may have forgotten that it was"
+"""Why there is no answer of a provider whom nobody could ask in time."""
+
 
 _OURS = UUID("1ba35aba-e9e7-4414-84ef-778c6e767f06")
 
@@ -237,9 +240,14 @@ def _with_money(payment: Payment, captured: Captured) -> Payment:
     return replace(payment, reference=captured.reference)
 
 
+def may_be_forgotten(payment: Payment, now: datetime) -> bool:
+    """The provider was asked to charge, and may not remember it any more: asked again, it might charge a second time."""
+    return payment.errand is Errand.CHARGE and payment.attempted_at is not None and now - payment.attempted_at > KEYS_LAST
+
+
 def _without_answer(payment: Payment, why: str, now: datetime) -> Payment:
     """Asked again, for as long as the provider remembers that it was asked."""
-    if payment.errand is Errand.CHARGE and payment.attempted_at and now - payment.attempted_at > KEYS_LAST:
+    if may_be_forgotten(payment, now):
         return replace(payment, doubt=f"the provider has not said for {KEYS_LAST} whether it took the money ({why})")
     return payment
 

@@ -173,6 +173,11 @@ def _objection(payment: Payment, refund: Refund, left: int) -> str | None:
     return None
 
 
+def may_be_forgotten(refund: Refund, now: datetime) -> bool:
+    """The provider was asked for it, and may not remember it any more: asked again, it might send the money a second time."""
+    return refund.attempted_at is not None and now - refund.attempted_at > KEYS_LAST
+
+
 def answered(refund: Refund, answer: Answer, now: datetime) -> Refund:
     """The refund with what the provider said."""
     if refund.state is not State.DUE:
@@ -182,7 +187,7 @@ def answered(refund: Refund, answer: Answer, now: datetime) -> Refund:
             return replace(refund, state=State.REFUNDED, reference=reference, due_at=None)
         case Refused(reason):
             return replace(refund, state=State.FAILED, failure=reason, due_at=None)
-        case Unknown(why) if refund.attempted_at and now - refund.attempted_at > KEYS_LAST:
+        case Unknown(why) if may_be_forgotten(refund, now):
             failure = f"the provider has not said for {KEYS_LAST} whether it sent the money ({why}); look there first"
             return replace(refund, state=State.FAILED, failure=failure, due_at=None)
         case Unknown():

@@ -35,12 +35,14 @@ T = TypeVar("T")
 
 PRICE_LIST = {sku: Money(amount=price, currency="CNY") for sku, price in PRICES.items()}
 
+OUTAGE = timedelta(hours=28)
+"""Longer than a provider remembers what it was asked for."""
+
 LONGEST = 2000
 """Steps after which what has not come to rest never will."""
 
 JOBS: tuple[tuple[str, Any, Job[Any, Any]], ...] = (
-    ("payments", lambda tx: payments_store.claim_charges(tx, 10), payments_jobs.charge),
-    ("payments", lambda tx: payments_store.claim_refunds(tx, 10), payments_jobs.refund),
+    *(("payments", lambda tx, job=job: job.claim(tx, 10), job) for job in (payments_jobs.charge, payments_jobs.refund)),
     *(
         ("logistics", lambda tx, kind=kind: logistics_store.claim(tx, kind, 10), job)
         for kind, job in (
@@ -119,7 +121,8 @@ class History:
         elif chance < 0.75:
             self._work()
         elif chance < 0.82:
-            self._pass_time(timedelta(seconds=self.random.choice((1, 5, 30, 120, 600, 1200, 7200))))
+            time = timedelta(seconds=self.random.choice((1, 5, 30, 120, 600, 1200, 7200)))
+            self._pass_time(OUTAGE if chance < 0.754 else time)
         elif chance < 0.90:
             self.random.choice((self._partners_go_on, self._hear_webhook, self._hear_scans))()
         else:

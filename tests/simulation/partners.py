@@ -16,6 +16,7 @@ from shared.partners import PartnerUnknown
 from tests.simulation.bus import MOMENT, Bus
 
 SESSION_LASTS = timedelta(hours=24)
+KEYS_LAST = timedelta(hours=24)
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Charge:
     opened_at: datetime
     status: str = "open"
     sent_back: dict[str, int] = field(default_factory=dict)
+    sent_back_at: dict[str, datetime] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
 
     @property
@@ -59,6 +61,8 @@ class Provider:
         charge = self.charges.get(payment.order_id)
         if charge is None:
             charge = self._open(payment)
+        elif errand is Errand.CHARGE and self.bus.now - charge.opened_at > KEYS_LAST:
+            self.broken.append(f"{payment.order_id}: it is charged a second time, its key was forgotten")
         elif errand is Errand.CAPTURE and charge.status == "held":
             if not self.is_approved(payment.order_id):
                 self.broken.append(f"{payment.order_id}: held money was taken before a person had looked at the hold")
@@ -73,6 +77,8 @@ class Provider:
         """Once a refund's id, and never more than was taken."""
         self._may_be_lost("the way there")
         charge = self.charges[payment.order_id]
+        if self.bus.now - charge.sent_back_at.get(refund.id, self.bus.now) > KEYS_LAST:
+            self.broken.append(f"{payment.order_id}: {refund.id} is sent a second time, its key was forgotten")
         if refund.id not in charge.sent_back:
             if refund.amount.amount > charge.taken:
                 return refunds.Refused("charge_already_refunded")
@@ -81,6 +87,7 @@ class Provider:
             if charge.fate == "takes, keeps" or refund.id in charge.refused:
                 return refunds.Refused("charge_disputed")
             charge.sent_back[refund.id] = refund.amount.amount
+            charge.sent_back_at[refund.id] = self.bus.now
         self._may_be_lost("the way back")
         return refunds.Sent(f"re_{refund.id}")
 

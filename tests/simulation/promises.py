@@ -32,6 +32,7 @@ def broken(history: History) -> list[str]:
         *_strangers(history),
         *sorted(history.broken),
         *history.card.broken,
+        *history.redirect.broken,
     ]
     for order in history.bus.orders.orders.values():
         if order.placed is None:

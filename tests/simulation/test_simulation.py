@@ -13,6 +13,7 @@ from services.inventory import reservation
 from services.logistics import shipping
 from services.orders import learning, lifecycle
 from services.orders.lifecycle import Order
+from services.payments import charging
 from services.payments.charging import Payment
 from tests.simulation.playing import play, play_all
 from tests.simulation.plugged import STORES, stand_ins
@@ -67,6 +68,12 @@ def finds_something(histories: int = 1500) -> bool:
 
 def test_it_finds_a_charge_that_is_not_called_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Payment, "is_called_off", property(lambda payment: payment.expired))
+
+    assert finds_something()
+
+
+def test_it_finds_a_charge_that_is_asked_for_when_its_key_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charging, "may_be_forgotten", lambda payment, now: False)
 
     assert finds_something()
 

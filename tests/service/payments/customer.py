@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import asyncpg
+
 from shared.events.orders import OrderPlaced, RefundRequested
 from shared.events.stock import StockReserved
 from shared.money import Money
 from tests.builders import a_placed_order
-from tests.service.house import Bus, Client
+from tests.service.house import Bus, Client, House
 
 PRICE = Money(amount=29900, currency="CNY")
 SHOP = "/shops/taobao-42"
@@ -59,3 +61,23 @@ async def until_state(payments: Client, order_id: str, state: str) -> None:
         return (await payment_of(payments, order_id)).get("state") == state
 
     await until(reached)
+
+
+async def until_asked_days_ago(house: House, table: str, order_id: str) -> None:
+    """Once the provider was asked in vain, and is to be asked again soon, it was two days ago."""
+    connection = await asyncpg.connect(house.database_url)
+
+    async def is_set_back() -> bool:
+        changed: str = await connection.execute(
+            f"""
+            UPDATE payments.{table} SET attempted_at = now() - interval '2 days'
+             WHERE order_id = $1 AND attempts >= 2 AND due_at < now() + interval '5 seconds'
+            """,
+            order_id,
+        )
+        return changed == "UPDATE 1"
+
+    try:
+        await until(is_set_back)
+    finally:
+        await connection.close()

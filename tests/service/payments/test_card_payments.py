@@ -5,8 +5,17 @@ import pytest
 from shared.events.orders import OrderCancelled, OrderReleased
 from shared.events.payments import PaymentCaptured, PaymentFailed, PaymentReviewRequired, PaymentVoided
 from shared.events.stock import StockReleased
-from tests.service.house import Bus, Client
-from tests.service.payments.customer import PRICE, charges, order, payment_of, placed, reserved, until_state
+from tests.service.house import Bus, Client, House
+from tests.service.payments.customer import (
+    PRICE,
+    charges,
+    order,
+    payment_of,
+    placed,
+    reserved,
+    until_asked_days_ago,
+    until_state,
+)
 
 
 async def test_an_order_is_charged_once_it_is_placed_and_its_stock_set_aside(
@@ -55,6 +64,20 @@ async def test_an_answer_that_does_not_come_is_asked_for_until_it_does_and_money
 
     assert [charge["captured"] for charge in await charges(sandbox, order_id)] == [PRICE.amount]
     assert bus.all(PaymentFailed, order_id=order_id) == []
+
+
+async def test_after_an_outage_of_days_a_charge_that_was_asked_for_is_left_to_a_person(
+    payments: Client, sandbox: Client, house: House, bus: Bus, order_id: str
+) -> None:
+    await sandbox.post("/sandbox/faults", json={"partner": "stripe", "error_rate": 1})
+    await order(bus, order_id, "card", "tok_ok")
+    await until_asked_days_ago(house, "payment", order_id)
+    await sandbox.delete("/sandbox/faults")
+
+    review = await bus.expect(PaymentReviewRequired, order_id=order_id)
+    assert "not asked again" in review.reasons[0]
+    assert await charges(sandbox, order_id) == []
+    await until_state(payments, order_id, "doubt")
 
 
 async def test_money_that_the_provider_holds_is_taken_once_a_person_has_released_the_order(

@@ -16,6 +16,7 @@ from tests.service.payments.customer import (
     placed,
     reserved,
     until,
+    until_asked_days_ago,
     until_state,
 )
 
@@ -95,6 +96,22 @@ async def test_a_refund_without_an_answer_is_asked_for_until_it_comes(
 
     await bus.expect(PaymentRefunded, order_id=order_id)
     assert bus.all(RefundFailed, order_id=order_id) == []
+
+
+async def test_after_an_outage_of_days_a_refund_that_was_asked_for_is_left_to_a_person(
+    payments: Client, sandbox: Client, house: House, bus: Bus, order_id: str
+) -> None:
+    await order(bus, order_id, "card", "tok_ok")
+    await bus.expect(PaymentCaptured, order_id=order_id)
+    await sandbox.post("/sandbox/faults", json={"partner": "stripe", "error_rate": 1})
+    await bus.publish(a_refund_request(order_id))
+    await until_asked_days_ago(house, "refund", order_id)
+    await sandbox.delete("/sandbox/faults")
+
+    failed = await bus.expect(RefundFailed, order_id=order_id)
+
+    assert "not asked again" in failed.reason
+    assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [0]
 
 
 async def test_what_the_shop_collected_is_refunded_when_the_shop_says_so(payments: Client, bus: Bus, order_id: str) -> None:

@@ -95,6 +95,21 @@ def test_a_charge_is_not_asked_for_again_once_the_provider_may_have_forgotten_th
     assert [type(event) for event in charging.follows(before, after)] == [PaymentReviewRequired]
 
 
+def test_only_a_charge_that_was_asked_for_long_ago_may_be_forgotten() -> None:
+    never_asked, asked = a_payment(terms(), Reserved()), an_attempted_payment()
+    tomorrow = NOW + KEYS_LAST + timedelta(seconds=1)
+
+    assert not charging.may_be_forgotten(never_asked, tomorrow)
+    assert not charging.may_be_forgotten(asked, NOW + KEYS_LAST)
+    assert charging.may_be_forgotten(asked, tomorrow)
+
+
+def test_what_the_provider_knows_under_its_own_id_is_asked_about_for_as_long_as_it_takes() -> None:
+    opened = an_attempted_payment(Opened("cs_1", "https://pay.example"))
+
+    assert not charging.may_be_forgotten(opened, NOW + timedelta(days=9))
+
+
 @pytest.mark.parametrize("call_off", [Cancelled("changed my mind"), Expired()])
 def test_a_charge_not_yet_attempted_is_voided_when_it_is_called_off(call_off: Fact) -> None:
     before = a_payment(terms(), Reserved())

@@ -1,13 +1,14 @@
 """Money that goes back."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.payments import ledger, refunds
-from services.payments.charging import RETRY_AFTER, Payment
+from services.payments.charging import KEYS_LAST, RETRY_AFTER, Payment
 from services.payments.facts import Refused as ChargeRefused
 from services.payments.refunds import Contradiction, Refund, Refused, Sent, State, Told, Unknown
 from shared.events.payments import PaymentRefunded, RefundFailed
@@ -76,6 +77,16 @@ def test_a_shop_may_say_it_has_refunded_before_the_request_has_come() -> None:
     asked_later = settled(payment, refunds.merge(said, a_refund()))[0]
 
     assert (said.state, asked_later.state) == (State.REFUNDED, State.REFUNDED)
+
+
+def test_only_a_refund_that_was_asked_for_long_ago_may_be_forgotten() -> None:
+    due = settled(a_captured_payment(), a_refund())[0]
+    asked, tomorrow = replace(due, attempted_at=NOW), NOW + KEYS_LAST + timedelta(seconds=1)
+
+    assert not refunds.may_be_forgotten(due, tomorrow)
+    assert not refunds.may_be_forgotten(asked, NOW + KEYS_LAST)
+    assert refunds.may_be_forgotten(asked, tomorrow)
+    assert refunds.answered(asked, Unknown("timeout"), tomorrow).state is State.FAILED
 
 
 def test_nobody_but_the_shop_that_took_the_money_can_say_it_gave_it_back() -> None:
