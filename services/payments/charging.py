@@ -120,9 +120,15 @@ class Payment:
         return self.placed
 
     @property
+    def is_a_persons(self) -> bool:
+        """Whether a person is, or was, to decide about it: who looks takes longer than stock is set aside for."""
+        return bool(self.held_at or (self.placed and self.placed.concerns))
+
+    @property
     def is_called_off(self) -> bool:
-        """Whether the money is not wanted any more."""
-        return self.cancelled is not None or self.expired
+        """Whether the money is not wanted any more. Stock that ran out of time ends nothing that a person was asked about: once
+        it is paid, inventory takes stock again, or says that there is none."""
+        return self.cancelled is not None or (self.expired and not self.is_a_persons)
 
     @property
     def is_screened(self) -> bool:

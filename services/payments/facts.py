@@ -26,7 +26,7 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The stock was set aside for as long as was promised, and is not any more."""
+    """The stock was set aside for as long as was promised, and is not any more. It ends nothing that a person is asked about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ def _(_: StockReserved) -> Fact:
 
 @_told.register
 def _(released: StockReleased) -> Fact | None:
-    """What was not paid in time is not charged any more; stock freed by a cancellation comes with order.cancelled."""
+    """What was not paid in time is not charged any more, unless a person is asked about it. Stock freed by a cancellation comes
+    with order.cancelled."""
     return Expired() if released.reason == "expired" else None
 
 

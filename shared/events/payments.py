@@ -51,7 +51,8 @@ class PaymentFailed(Event, type="payment.failed"):
 
 
 class PaymentVoided(Event, type="payment.voided"):
-    """The charge was called off before money moved: the order was cancelled, or its reservation ran out."""
+    """The charge was called off before money moved: the order was cancelled, or its reservation ran out. Of one that a person is
+    asked about (payment.review_required) only a cancellation does that."""
 
     order_id: OrderId
     payment_id: str

@@ -131,13 +131,24 @@ async def test_an_order_cancelled_before_its_stock_is_set_aside_is_never_charged
     assert await charges(sandbox, order_id) == []
 
 
-async def test_a_reservation_that_runs_out_during_review_voids_the_charge(
+async def test_a_reservation_that_runs_out_during_review_leaves_the_decision_to_a_person(
     payments: Client, sandbox: Client, bus: Bus, order_id: str
 ) -> None:
     await order(bus, order_id, "card", "tok_ok", unit_price=5_000_001)
     await bus.expect(PaymentReviewRequired, order_id=order_id)
 
     await bus.publish(StockReleased(order_id=order_id, reason="expired"), source="/orderbus/inventory")
+    await bus.publish(OrderReleased(order_id=order_id, released_by="wang"))
+
+    await bus.expect(PaymentCaptured, order_id=order_id)
+    assert bus.all(PaymentVoided, order_id=order_id) == []
+
+
+async def test_a_reservation_that_runs_out_before_anybody_is_asked_voids_the_charge(
+    payments: Client, sandbox: Client, bus: Bus, order_id: str
+) -> None:
+    await bus.publish(StockReleased(order_id=order_id, reason="expired"), source="/orderbus/inventory")
+    await order(bus, order_id, "card", "tok_ok")
 
     await bus.expect(PaymentVoided, order_id=order_id)
     assert await charges(sandbox, order_id) == []

@@ -156,6 +156,30 @@ def test_a_review_that_ends_by_cancellation_voids_the_charge() -> None:
     assert a_payment(terms(concerns=("a large amount",)), Reserved(), Cancelled("fraud")).ending is Ending.VOIDED
 
 
+@pytest.mark.parametrize("expired_first", [True, False])
+def test_a_review_lasts_until_a_person_has_decided_however_long_stock_is_set_aside(expired_first: bool) -> None:
+    large = terms(concerns=("a large amount",))
+    facts: list[Fact] = [Expired(), large, Reserved()] if expired_first else [large, Reserved(), Expired()]
+    before = a_payment(*facts[:-1])
+
+    waiting = told(before, facts[-1:])
+
+    assert (waiting.state, waiting.ending) == (State.REVIEW, None)
+    assert told(waiting, [Released(SOON)]).errand is Errand.CHARGE
+    assert told(waiting, [Cancelled("fraud")]).ending is Ending.VOIDED
+
+
+@pytest.mark.parametrize("expired_first", [True, False])
+def test_held_money_waits_for_a_person_however_long_stock_is_set_aside(expired_first: bool) -> None:
+    facts: list[Fact] = [Expired(), Held("pi_1", "elevated_risk_level")]
+
+    held = an_attempted_payment(*(facts if expired_first else reversed(facts)))
+
+    assert (held.state, held.errand) == (State.HELD, None)
+    assert told(held, [Released(SOON, (NOW,))]).errand is Errand.CAPTURE
+    assert told(held, [Cancelled("fraud")]).errand is Errand.VOID
+
+
 def test_money_that_the_provider_holds_waits_for_a_person_who_takes_it_or_lets_it_go() -> None:
     before = an_attempted_payment()
 

@@ -100,6 +100,10 @@ class Payments(RuleBasedStateMachine):
             self.learn(fact)
         for _ in range(4):
             self.asks("")
+        if self.payment.ending is None:  # of what a person was asked about nothing else calls it off
+            self.learn(Cancelled("nobody wants it"))
+            for _ in range(4):
+                self.asks("")
 
         assert self.payment.state in (State.CAPTURED, State.FAILED, State.VOIDED)
         assert (self.payment.state is State.CAPTURED) == (self.provider.status == "paid")
