@@ -115,21 +115,22 @@ async def lock_refunds(tx: Tx, order_ids: Collection[str]) -> dict[RefundKey, Re
     return {(row["order_id"], row["id"]): refund_of(row) for row in rows}
 
 
+_REFUND_KEPT = (
+    *("amount", "currency", "reason", "asked_by", "told_by", "told_reference", "state", "reference", "failure", "due_at"),
+    *("attempts", "cause"),
+)
+"""The columns that say what is known of a refund; as of a payment, claiming alone says that its provider was asked."""
+
+
 async def save_refunds(tx: Tx, known: Sequence[Refund]) -> None:
     """Keep what is known of these refunds; their payments are locked."""
     await tx.execute(
-        """
-        INSERT INTO refund (id, order_id, amount, currency, reason, asked_by, told_by, told_reference, state, reference, failure,
-                            due_at, attempts, cause)
-        SELECT id, order_id, amount, currency, reason, asked_by, told_by, told_reference, state, reference, failure,
-               due_at, attempts, cause
-          FROM jsonb_populate_recordset(NULL::refund, $1)
-         ORDER BY order_id, id
+        f"""
+        INSERT INTO refund (order_id, id, {", ".join(_REFUND_KEPT)})
+        SELECT order_id, id, {", ".join(_REFUND_KEPT)} FROM jsonb_populate_recordset(NULL::refund, $1) ORDER BY order_id, id
             ON CONFLICT ON CONSTRAINT refund_is_known_in_its_order DO UPDATE
-           SET (reason, asked_by, told_by, told_reference, state, reference, failure, due_at, attempts, cause)
-             = (EXCLUDED.reason, EXCLUDED.asked_by, EXCLUDED.told_by, EXCLUDED.told_reference, EXCLUDED.state, EXCLUDED.reference,
-                EXCLUDED.failure, EXCLUDED.due_at, EXCLUDED.attempts, EXCLUDED.cause)
-        """,
+           SET ({", ".join(_REFUND_KEPT)}) = ({", ".join(f"EXCLUDED.{column}" for column in _REFUND_KEPT)})
+        """,  # noqa: S608
         [_refund_row(refund) for refund in known],
     )
 

@@ -114,6 +114,35 @@ async def test_after_an_outage_of_days_a_refund_that_was_asked_for_is_left_to_a_
     assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [0]
 
 
+async def test_a_strangers_word_of_another_sum_does_not_change_what_orders_asks_for_under_that_id(
+    sandbox: Client, bus: Bus, house: House, order_id: str
+) -> None:
+    one_fen = Money(amount=1, currency="CNY")
+    told = PaymentRefunded(order_id=order_id, refund_id=f"{order_id}:cancel", amount=one_fen, reference="x")
+    await bus.publish(told, source="/shops/stranger")
+    await until_kept(house, order_id, one_fen.amount)
+
+    await bus.publish(a_refund_request(order_id))
+    await until_kept(house, order_id, PRICE.amount)
+    await order(bus, order_id, "card", "tok_ok")
+
+    await bus.expect(PaymentRefunded, order_id=order_id, amount=PRICE)
+    assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [PRICE.amount]
+
+
+async def until_kept(house: House, order_id: str, amount: int) -> None:
+    """Of an order that is not known yet nothing is shown."""
+    connection = await asyncpg.connect(house.database_url)
+
+    async def is_kept() -> bool:
+        return bool(await connection.fetchval("SELECT amount FROM payments.refund WHERE order_id = $1", order_id) == amount)
+
+    try:
+        await until(is_kept)
+    finally:
+        await connection.close()
+
+
 async def test_what_the_shop_collected_is_refunded_when_the_shop_says_so(payments: Client, bus: Bus, order_id: str) -> None:
     await order(bus, order_id, "alipay", collected_by=SHOP)
     await bus.publish(a_refund_request(order_id, collected_by=SHOP))

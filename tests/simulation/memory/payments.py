@@ -87,8 +87,8 @@ async def lock_refunds(tx: Tx, order_ids: Collection[str]) -> dict[RefundKey, Re
 async def save_refunds(tx: Tx, known: Sequence[Refund]) -> None:
     tables = _of(tx)
     for refund in known:
-        before = tables.refunds.get(refund.key, refund)
-        tables.refunds[refund.key] = replace(refund, attempted_at=before.attempted_at)
+        before = tables.refunds.get(refund.key)
+        tables.refunds[refund.key] = replace(refund, attempted_at=before.attempted_at if before else None)
 
 
 async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
