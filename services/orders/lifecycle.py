@@ -137,7 +137,7 @@ class Order(Fact):
     @property
     def refunded(self) -> int:
         """What went back; what payments will not acknowledge did not."""
-        return sum(refund.amount for refund in self.refunds.values() if refund.reference and not refund.failure)
+        return sum(refund.amount for refund in self.refunds.values() if refund.reference is not None and not refund.failure)
 
     @property
     def status(self) -> Status:
@@ -263,7 +263,9 @@ def _count(order: Order, claim: Claim, currency: str) -> Order:
     asked = order.refunds.get(claim.refund_id) or Refund(amount=0, reason="refunded")
     sum_asked = asked.amount or claim.amount.amount
     left = order.captured - order.refunded
-    if asked.reference or claim.amount != Money(amount=sum_asked, currency=currency) or not (asked.failure or sum_asked <= left):
+    if asked.reference is not None or claim.amount != Money(amount=sum_asked, currency=currency):
+        return order
+    if not asked.failure and sum_asked > left:
         return order
     sent = asked.model_copy(update={"amount": sum_asked, "reference": claim.reference})
     return order.but(refunds={**order.refunds, claim.refund_id: sent})

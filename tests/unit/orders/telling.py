@@ -47,9 +47,9 @@ def pushed() -> Event:
     return heard(TrackingPushed(order_id="T-1", shipment_id="s", carrier="own_fleet", tracking_number="W1", channel="app"))
 
 
-def given_back(amount: int = TOTAL.amount, refund_id: str = "own-1", by: str = "/shops/a") -> Event:
+def given_back(amount: int = TOTAL.amount, refund_id: str = "own-1", by: str = "/shops/a", reference: str = "x") -> Event:
     money = Money(amount=amount, currency="CNY")
-    return heard(PaymentRefunded(order_id="T-1", refund_id=refund_id, amount=money, reference="x"), source=by)
+    return heard(PaymentRefunded(order_id="T-1", refund_id=refund_id, amount=money, reference=reference), source=by)
 
 
 def refused(refund_id: str = "T-1:cancel", reason: str = "account closed") -> Event:

@@ -119,6 +119,13 @@ def test_an_order_whose_money_all_went_back_before_it_had_a_parcel_is_called_off
     assert lifecycle.follows(before, after) == [OrderCancelled(order_id="T-1", reason="refunded")]
 
 
+def test_a_shop_need_not_say_how_it_gave_the_money_back() -> None:
+    order = learn(an_order(reserved(), collected_by=SHOP), given_back(reference=""))
+
+    assert (order.refunded, order.status) == (TOTAL.amount, Status.CANCELLED)
+    assert learn(order, given_back(reference="")) == order
+
+
 def test_so_is_one_that_waited_for_a_person() -> None:
     held = lifecycle.place(a_placed_order(collected_by=SHOP), NOW, suspicions=["odd"])
 
