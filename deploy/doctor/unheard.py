@@ -2,6 +2,7 @@
 and so does a database that was set back alone."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from deploy.doctor.case import Case
 from services.inventory.reservation import Reservation
@@ -13,7 +14,7 @@ from services.payments import charging, refunds
 from services.payments.charging import Payment
 from shared.events import Event
 from shared.events.orders import OrderCancelled, OrderPaid, OrderPlaced, OrderReleased, RefundRequested
-from shared.events.payments import PaymentCaptured, PaymentRefunded, RefundFailed
+from shared.events.payments import PaymentCaptured, PaymentRefunded, PaymentReviewRequired, RefundFailed
 from shared.events.shipments import (
     ShipmentCancelled,
     ShipmentCreated,
@@ -32,6 +33,11 @@ def unheard(case: Case) -> list[Said]:
     """In the sequence of an order's journey. To say it again is safe: a fact takes effect once, however often it is said."""
     every = [("orders", _by_orders), ("inventory", _by_inventory), ("payments", _by_payments), ("logistics", _by_logistics)]
     return [(service, event) for service, said_by in every for event in said_by(case)]
+
+
+def said_at(case: Case, event: Event) -> datetime | None:
+    """When it was said first, where others know it by that: a release names by its time what a person was asked to look at."""
+    return case.payment.asked_at if isinstance(event, PaymentReviewRequired) and not case.payment.doubt else None
 
 
 def _by_orders(case: Case) -> Iterator[Event]:

@@ -10,7 +10,7 @@ import asyncpg
 
 from deploy.doctor.case import Ask, Case, Finding, Letter, Whose
 from deploy.doctor.diagnosis import diagnose
-from deploy.doctor.unheard import nothing_known, unheard
+from deploy.doctor.unheard import nothing_known, said_at, unheard
 from deploy.services import SERVICES
 from services.inventory.store import reservation_of
 from services.logistics.store import shipment_of
@@ -160,5 +160,5 @@ async def _say_again(connection: asyncpg.Connection, case: Case, found: Iterable
     """Put the words into their speakers' outboxes, from where the sweeper publishes them."""
     for service, event in unheard(case):
         await connection.execute(f"SET LOCAL search_path = {service}")
-        await outgoing.write(connection, [outgoing.envelop(event, service, now, None)])
+        await outgoing.write(connection, [outgoing.envelop(event, service, said_at(case, event) or now, None)])
     return [replace(each, done="is said again") if each.whose is Whose.DOCTOR else each for each in found]

@@ -95,6 +95,7 @@ class Payment:
     reserved: bool = False
     expired: bool = False
     cancelled: str | None = None
+    review_at: datetime | None = None
     released_at: datetime | None = None
     answered: tuple[datetime, ...] = ()
     attempted_at: datetime | None = None
@@ -131,15 +132,26 @@ class Payment:
         return self.cancelled is not None or (self.expired and not self.is_a_persons)
 
     @property
+    def is_to_be_reviewed(self) -> bool:
+        """Whether something about the order worries us, now that it could be charged."""
+        return self.reserved and self.placed is not None and bool(self.placed.concerns)
+
+    @property
     def is_screened(self) -> bool:
-        """Whether nothing about the order worries us, or a person has looked at it."""
-        return not self.terms.concerns or self.released_at is not None
+        """Whether nothing about the order worries us, or a person has seen what does. A release that says what it answers counts
+        only if it answers the review: another was given without knowing what worries us."""
+        return not self.terms.concerns or self.released_at is not None or self.review_at in self.answered
 
     @property
     def is_hold_approved(self) -> bool:
         """A release counts only if it answers the hold: another was given without knowing what worries the provider.
         Its time does not tell: it is by another service's clock."""
         return self.held_at in self.answered
+
+    @property
+    def asked_at(self) -> datetime | None:
+        """When a person was asked to look, at what the provider holds or at what screening found: releases know it by that."""
+        return self.held_at or self.review_at
 
     @property
     def state(self) -> State:
@@ -203,6 +215,8 @@ def unheard_of(order_id: str) -> Payment:
 def learn(payment: Payment, fact: Fact, now: datetime) -> Payment:
     """The payment with one more fact; one that is known already changes nothing."""
     known = _with(payment, fact, now)
+    if known.is_to_be_reviewed and not payment.is_to_be_reviewed:
+        known = replace(known, review_at=now)
     ending = known.ending or _ending(known)
     return known if ending is known.ending else replace(known, ending=ending)
 
@@ -218,8 +232,7 @@ def _with(payment: Payment, fact: Fact, now: datetime) -> Payment:
         case Cancelled(reason):
             return replace(payment, cancelled=payment.cancelled or reason)
         case Released(at, answers):
-            answered = tuple(sorted({*payment.answered, *answers}))
-            return replace(payment, released_at=max(at, payment.released_at or at), answered=answered)
+            return _released(payment, at, answers)
         case Opened(provider_id, url):
             return replace(payment, provider_id=payment.provider_id or provider_id, url=payment.url or url)
         case Held(provider_id, reason):
@@ -232,6 +245,15 @@ def _with(payment: Payment, fact: Fact, now: datetime) -> Payment:
             return replace(payment, closed=True)
         case Unknown(why):
             return _without_answer(payment, why, now)
+
+
+def _released(payment: Payment, at: datetime, answers: tuple[datetime, ...]) -> Payment:
+    """A release that does not say what it answers, or that meets a review which does not say since when it is, answers the
+    review: both are of versions that did not ask."""
+    answered = tuple(sorted({*payment.answered, *answers}))
+    if answers and (payment.review_at or not payment.is_to_be_reviewed):
+        return replace(payment, answered=answered)
+    return replace(payment, answered=answered, released_at=max(at, payment.released_at or at))
 
 
 def _with_money(payment: Payment, captured: Captured) -> Payment:

@@ -21,8 +21,8 @@ LEASE_IN_CALLS = 4
 
 _KEPT = (
     *("amount", "currency", "channel", "token", "collected_by", "receipt", "concerns", "reserved", "expired", "cancelled"),
-    *("released_at", "answered", "stop_asked", "provider_id", "url", "held_at", "hold_reason", "reference", "refused", "closed"),
-    *("doubt", "state", "ending", "refunding", "errand", "due_at", "attempts", "cause"),
+    *("review_at", "released_at", "answered", "stop_asked", "provider_id", "url", "held_at", "hold_reason", "reference"),
+    *("refused", "closed", "doubt", "state", "ending", "refunding", "errand", "due_at", "attempts", "cause"),
 )
 """The columns that say what is known of a payment. Claiming alone says that its provider was asked (`attempted_at`)."""
 
@@ -197,8 +197,8 @@ def payment_of(row: Row) -> Payment:
 
 
 _SAME_IN_BOTH = (
-    *("reserved", "expired", "cancelled", "released_at", "attempted_at", "stop_asked", "provider_id", "url", "held_at"),
-    *("hold_reason", "reference", "refused", "closed", "doubt", "refunding", "due_at", "attempts"),
+    *("reserved", "expired", "cancelled", "review_at", "released_at", "attempted_at", "stop_asked", "provider_id", "url"),
+    *("held_at", "hold_reason", "reference", "refused", "closed", "doubt", "refunding", "due_at", "attempts"),
 )
 
 

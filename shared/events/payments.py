@@ -16,7 +16,8 @@ class PaymentActionRequired(Event, type="payment.action_required"):
 
 
 class PaymentReviewRequired(Event, type="payment.review_required"):
-    """Screening, or the provider's own, wants a person to look before money moves; order.released goes on."""
+    """Screening, or the provider's own, wants a person to look before money moves; order.released goes on, if
+    this event's time is among its `answers`."""
 
     order_id: OrderId
     payment_id: str

@@ -242,18 +242,19 @@ class History:
         self._attempt("logistics", hear)
         return True
 
-    def _is_approved(self, order_id: str) -> bool:
-        """Whether a person has seen that the provider holds the money, and has let it go on."""
-        order = self.bus.orders.orders[order_id]
-        return any(hold.reason == "elevated_risk_level" for hold in order.answered)
+    def _is_approved(self, order_id: str, reason: str) -> bool:
+        """Whether a person has seen that, and has let it go on."""
+        return any(hold.reason == reason for hold in self.bus.orders.orders[order_id].answered)
 
     def _look_for_vain_releases(self) -> None:
         """What a person let go on goes on, once payments has heard of it."""
         bus = self.bus
         unheard = bus.unpublished or bus.letters or any(event.type == "order.released" for event in bus.waiting_for("payments"))
         for payment in self.bus.payments.payments.values() if not unheard else ():
-            if payment.state is ChargeState.HELD and self._is_approved(payment.order_id):
+            if payment.state is ChargeState.HELD and self._is_approved(payment.order_id, "elevated_risk_level"):
                 self.broken.add(f"{payment.order_id}: a person has released it, and its money is held all the same")
+            if payment.state is ChargeState.REVIEW and self._is_approved(payment.order_id, "; ".join(payment.terms.concerns)):
+                self.broken.add(f"{payment.order_id}: a person has released it, and it is not charged all the same")
 
     def _is_called_off(self, reference: str) -> bool:
         found = next((each for each in self.bus.logistics.shipments.values() if each.reference == reference), None)

@@ -45,7 +45,7 @@ class Provider:
 
     at_once = False
 
-    def __init__(self, name: str, bus: Bus, fates: tuple[str, ...], is_approved: Callable[[str], bool]) -> None:
+    def __init__(self, name: str, bus: Bus, fates: tuple[str, ...], is_approved: Callable[[str, str], bool]) -> None:
         self.name = name
         self.bus = bus
         self.fates = fates
@@ -64,7 +64,7 @@ class Provider:
         elif errand is Errand.CHARGE and self.bus.now - charge.opened_at > KEYS_LAST:
             self.broken.append(f"{payment.order_id}: it is charged a second time, its key was forgotten")
         elif errand is Errand.CAPTURE and charge.status == "held":
-            if not self.is_approved(payment.order_id):
+            if not self.is_approved(payment.order_id, "elevated_risk_level"):
                 self.broken.append(f"{payment.order_id}: held money was taken before a person had looked at the hold")
             self.becomes(charge, "paid")
         elif errand is Errand.VOID and charge.status in ("held", "open") and charge.fate != "decides later":
@@ -117,6 +117,8 @@ class Provider:
             self.webhooks.append((f"evt_{self.bus.draw()}", self._payments[charge.order_id], self._answer(charge)))
 
     def _open(self, payment: Payment) -> Charge:
+        if (concerns := payment.terms.concerns) and not self.is_approved(payment.order_id, "; ".join(concerns)):
+            self.broken.append(f"{payment.order_id}: it was charged before a person had looked at what worries us")
         fate = self.bus.random.choice(self.fates)
         charge = Charge(f"pi_{self.bus.draw()}", payment.order_id, payment.terms.amount, fate, self.bus.now)
         self.charges[payment.order_id], self._payments[payment.order_id] = charge, payment

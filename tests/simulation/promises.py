@@ -115,7 +115,7 @@ def _has_its_money(history: History, order: Order) -> Iterator[str]:
             yield f"the provider has {charges[0].taken} of it, the ledger says {captured - refunded}"
         if charges[0].status in ("open", "held"):
             yield f"at the provider the charge is still {charges[0].status}, here it is {payment.state}"
-    if order.payment_voided and not order.cancelled and order.open_holds:
+    if payment and payment.asked_at and order.payment_voided == "the stock was set aside no longer":
         yield "its charge was called off while a person was asked about it"
     if payment and payment.ending is not Ending.CAPTURED and captured:
         yield f"the ledger has {captured}, the charge was {payment.ending}"

@@ -87,6 +87,15 @@ def test_it_finds_a_release_that_is_judged_by_two_clocks(monkeypatch: pytest.Mon
     assert finds_something()
 
 
+def test_it_finds_a_release_that_was_given_before_anybody_had_seen_what_worries_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_screened(payment: Payment) -> bool:
+        return not payment.terms.concerns or bool(payment.answered)
+
+    monkeypatch.setattr(Payment, "is_screened", property(is_screened))
+
+    assert finds_something()
+
+
 def test_it_finds_money_that_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "settle", lambda order: order)
 

@@ -135,10 +135,10 @@ async def test_a_reservation_that_runs_out_during_review_leaves_the_decision_to_
     payments: Client, sandbox: Client, bus: Bus, order_id: str
 ) -> None:
     await order(bus, order_id, "card", "tok_ok", unit_price=5_000_001)
-    await bus.expect(PaymentReviewRequired, order_id=order_id)
+    review = await bus.expect(PaymentReviewRequired, order_id=order_id)
 
     await bus.publish(StockReleased(order_id=order_id, reason="expired"), source="/orderbus/inventory")
-    await bus.publish(OrderReleased(order_id=order_id, released_by="wang"))
+    await bus.publish(OrderReleased(order_id=order_id, released_by="wang", answers=(review.envelope.time,)))
 
     await bus.expect(PaymentCaptured, order_id=order_id)
     assert bus.all(PaymentVoided, order_id=order_id) == []

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.doctor.case import Ask, Case, Finding, Letter, Whose
 from deploy.doctor.diagnosis import diagnose
-from deploy.doctor.unheard import nothing_known
+from deploy.doctor.unheard import nothing_known, said_at, unheard
 from services.inventory.reservation import Reservation
 from services.logistics.shipping import Shipment
 from services.orders import lifecycle
@@ -79,6 +79,15 @@ def test_a_shipped_order_of_which_all_know_the_same_is_well() -> None:
 )  # fmt: skip
 def test_a_word_that_was_lost_is_said_again(lost: list[str], case: Case) -> None:
     assert words(diagnose(case, NOW)) == lost
+
+
+def test_a_question_to_a_person_that_was_lost_is_said_again_as_of_when_it_was_asked() -> None:
+    asked_at = NOW - timedelta(hours=1)
+    reviewed = replace(CHARGING, placed=replace(TERMS, concerns=("large",)), attempted_at=None, review_at=asked_at)
+    case = a_case(reserved(), reservation=STOCKED, payment=reviewed)
+
+    assert words(diagnose(case, NOW)) == ["payment.review_required"]
+    assert [said_at(case, event) for _, event in unheard(case)] == [asked_at]
 
 
 def test_a_cancellation_and_the_refund_that_follows_are_said_again() -> None:

@@ -20,6 +20,7 @@ from services.payments.facts import (
     Reserved,
     Unknown,
 )
+from shared.events import Event
 from shared.events.payments import (
     PaymentActionRequired,
     PaymentCaptured,
@@ -150,6 +151,26 @@ def test_a_large_order_waits_for_a_person_before_money_moves() -> None:
 
 def test_a_large_order_is_charged_once_a_person_has_released_it() -> None:
     assert a_payment(terms(concerns=("a large amount",)), Reserved(), Released(SOON)).errand is Errand.CHARGE
+
+
+def test_a_release_that_was_given_before_the_review_does_not_answer_it_in_whichever_sequence_they_are_heard() -> None:
+    large, elsewhere = terms(concerns=("a large amount",)), Released(SOON, (NOW - timedelta(minutes=5),))
+
+    sequences: list[list[Fact]] = [[large, elsewhere, Reserved()], [large, Reserved(), elsewhere], [elsewhere, Reserved(), large]]
+    for facts in sequences:
+        payment, said = a_payment(), list[Event]()
+        for fact in facts:
+            before, payment = payment, told(payment, [fact])
+            said += charging.follows(before, payment)
+
+        assert (payment.state, [type(event) for event in said]) == (State.REVIEW, [PaymentReviewRequired])
+        assert told(payment, [Released(SOON, (NOW,))]).errand is Errand.CHARGE
+
+
+def test_a_review_that_does_not_say_since_when_it_is_is_answered_by_any_release() -> None:
+    of_an_older_version = replace(a_payment(terms(concerns=("a large amount",)), Reserved()), review_at=None)
+
+    assert told(of_an_older_version, [Released(SOON, (NOW,))]).errand is Errand.CHARGE
 
 
 def test_a_review_that_ends_by_cancellation_voids_the_charge() -> None:
