@@ -43,6 +43,8 @@ def _held(case: Case) -> list[Finding]:
         return []
     if order.is_astray:
         how = "see to the parcel, then release it"
+    elif order.is_in_doubt:
+        how = "look at the payment partner's books, give back what it has, cancel it, then release it"
     elif order.is_refund_refused:
         how = "ask for the refund again, or give it back by hand"
     else:

@@ -14,10 +14,12 @@ class Fact(BaseModel):
 
 
 class Hold(Fact):
-    """Why a person must look, and since when by the clock of who said so."""
+    """Why a person must look, and since when by the clock of who said so. `in_doubt`: the payment partner may have money that
+    is not in the books; that the order is called off does not answer it."""
 
     reason: str
     at: datetime
+    in_doubt: bool = False
 
 
 class Cancellation(Fact):

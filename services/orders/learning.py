@@ -36,8 +36,8 @@ def _add(fact: Event, order: Order) -> Order:
     raise TypeError(f"orders learns nothing from {fact.type}")
 
 
-def _held(order: Order, fact: Event, reason: str) -> Order:
-    hold = Hold(reason=reason, at=fact.envelope.time)
+def _held(order: Order, fact: Event, reason: str, *, in_doubt: bool = False) -> Order:
+    hold = Hold(reason=reason, at=fact.envelope.time, in_doubt=in_doubt)
     return order if hold in order.holds else order.but(holds=(*order.holds, hold))
 
 
@@ -60,7 +60,7 @@ def _(fact: PaymentActionRequired, order: Order) -> Order:
 
 @_add.register
 def _(fact: PaymentReviewRequired, order: Order) -> Order:
-    return _held(order, fact, "; ".join(fact.reasons))
+    return _held(order, fact, "; ".join(fact.reasons), in_doubt=fact.in_doubt)
 
 
 @_add.register

@@ -99,17 +99,24 @@ class Order(Fact):
         return self.cancel_reason is not None and not self.stray_seen and bool(self.in_transit_at or self.delivered_at)
 
     @property
+    def is_in_doubt(self) -> bool:
+        """The payment partner may have money of which the books know nothing, and nobody has seen to that."""
+        return any(hold.in_doubt for hold in self.open_holds)
+
+    @property
     def is_refund_refused(self) -> bool:
         """Money that was to go back has not, and its shop does not say that it gave it back either."""
         return any(refund.is_refused for refund in self.refunds.values()) and self.refunded < self.captured
 
     @property
     def waits_for(self) -> tuple[str, ...]:
-        """What a person must see to. Calling an order off answers what had held it, and not what went wrong with that."""
+        """What a person must see to. Calling an order off answers what had held it, but for money in doubt, and not what went
+        wrong with that."""
         if self.cancel_reason is None:
             return tuple(hold.reason for hold in self.open_holds)
         refused = [refund.refusal for refund in self.refunds.values() if refund.is_refused] if self.is_refund_refused else []
-        return (*refused, *([ASTRAY] if self.is_astray else []))
+        doubts = [hold.reason for hold in self.open_holds if hold.in_doubt]
+        return (*refused, *doubts, *([ASTRAY] if self.is_astray else []))
 
     @property
     def proceeds(self) -> bool:
@@ -200,12 +207,13 @@ def cancel(order: Order, reason: str, now: datetime) -> Order:
 
 
 def release(order: Order, by: str, now: datetime) -> Order:
-    """A person sends a held order on its way again; or, if it is cancelled, has seen to its parcel that had left."""
+    """A person sends a held order on its way again; or, if it is cancelled, has seen to its parcel that had left, or to money
+    in doubt."""
     if order.status is not Status.HELD:
         raise Conflict(f"order {order.id} is {order.status}, not held: there is nothing to release", order_status=order.status)
-    if order.cancel_reason and not order.is_astray:
+    if order.cancel_reason and not (order.is_astray or order.is_in_doubt):
         raise Conflict(f"order {order.id} is cancelled and its refund was refused: ask for it again", order_status=order.status)
-    return order.but(answered=order.holds, stray_seen=order.is_astray, released_at=now, released_by=by)
+    return order.but(answered=order.holds, stray_seen=order.stray_seen or order.is_astray, released_at=now, released_by=by)
 
 
 def refund(order: Order, refund_id: str, amount: int | None, reason: str, by: str | None = None) -> Order:

@@ -204,7 +204,12 @@ class Payment:
     def review(self) -> Event:
         """What a person must look at."""
         reasons = [self.doubt] if self.doubt else [self.hold_reason] if self.held_at else self.terms.concerns
-        return PaymentReviewRequired(order_id=self.order_id, payment_id=str(self.id), reasons=tuple(r for r in reasons if r))
+        return PaymentReviewRequired(
+            order_id=self.order_id,
+            payment_id=str(self.id),
+            reasons=tuple(reason for reason in reasons if reason),
+            in_doubt=self.doubt is not None,
+        )
 
 
 def unheard_of(order_id: str) -> Payment:
@@ -298,7 +303,7 @@ def _ending(payment: Payment) -> Ending | None:
 
 def follows(before: Payment, after: Payment) -> list[Event]:
     """What has just become true. Of money that the shop took, orders knows already."""
-    if after.doubt and not before.doubt:
+    if after.doubt and (not before.doubt or _is_released_in_vain(before, after)):
         return [after.review()]
     if after.ending and not before.ending:
         return [] if after.terms.collected_by else [after.concluded()]
@@ -311,6 +316,13 @@ def follows(before: Payment, after: Payment) -> list[Event]:
             return [PaymentActionRequired(order_id=after.order_id, payment_id=str(after.id), url=after.url)]
         case _:
             return []
+
+
+def _is_released_in_vain(before: Payment, after: Payment) -> bool:
+    """A person let the order go on, and it cannot: that is said again, or nobody would know. One that is called off, or whose
+    charge has ended, is to go nowhere."""
+    is_released = (after.released_at, after.answered) != (before.released_at, before.answered)
+    return is_released and after.ending is None and after.cancelled is None
 
 
 def plan(before: Payment, after: Payment, now: datetime, asked: Errand | None = None) -> Payment:

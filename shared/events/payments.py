@@ -17,11 +17,16 @@ class PaymentActionRequired(Event, type="payment.action_required"):
 
 class PaymentReviewRequired(Event, type="payment.review_required"):
     """Screening, or the provider's own, wants a person to look before money moves; order.released goes on, if
-    this event's time is among its `answers`."""
+    this event's time is among its `answers`.
+
+    `in_doubt`: the provider may have the money, and only a person can find that out there. A release does not settle it, and the
+    event comes again; of a cancelled order it says that somebody has seen to it.
+    """
 
     order_id: OrderId
     payment_id: str
     reasons: tuple[Reason, ...]
+    in_doubt: bool = False
 
     def note(self) -> str:
         return "; ".join(self.reasons)

@@ -141,6 +141,8 @@ class History:
             return True
         if any([self._work(whole=True), self.people.order(), self._hear_webhook(), self._hear_scans()]):
             return True
+        if self.bus.queues:  # what was not asked for again, too late, was said at once
+            return True
         if self._partners_go_on() or self.people.answer_holds() or self.people.give_back():
             return True
         dues = [due - service.off for service in self.bus.services.values() for due in service.tables.next_due()]

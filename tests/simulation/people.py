@@ -144,9 +144,6 @@ class People:
                     return True
                 if self.ask_again(order):
                     return True
-            payment = self.bus.payments.payments.get(order.id)
-            if order.placed and order.status is Status.PLACED and payment and payment.doubt and not payment.ending:
-                return self.decide(order.id, lambda order, now: lifecycle.cancel(order, "the provider does not know", now))
         return False
 
     def ask_again(self, order: Order) -> bool:

@@ -133,6 +133,9 @@ def _owes_nothing(history: History, order: Order) -> Iterator[str]:
         yield f"{kept} of its money are kept"
     if refused and not any(hold.reason.startswith("refund refused") for hold in order.holds):
         yield "a refund was refused and nobody was told"
+    payment = history.bus.payments.payments.get(order.id)
+    if payment and payment.doubt and payment.ending is not Ending.CAPTURED and not any(hold.in_doubt for hold in order.answered):
+        yield f"{payment.doubt}, and nobody has seen to it"
     for refund in history.bus.payments.refunds.values():
         if refund.order_id == order.id and admitted and refund.state not in (RefundState.REFUNDED, RefundState.FAILED):
             yield f"its refund {refund.id} is {refund.state}"

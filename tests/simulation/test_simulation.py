@@ -96,6 +96,18 @@ def test_it_finds_a_release_that_was_given_before_anybody_had_seen_what_worries_
     assert finds_something()
 
 
+def test_it_finds_money_in_doubt_that_is_shown_no_more_once_it_was_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charging, "_is_released_in_vain", lambda before, after: False)
+
+    assert finds_something()
+
+
+def test_it_finds_money_in_doubt_that_nobody_has_seen_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Order, "is_in_doubt", property(lambda order: False))
+
+    assert finds_something()
+
+
 def test_it_finds_money_that_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "settle", lambda order: order)
 

@@ -7,7 +7,7 @@ from services.orders import lifecycle
 from services.orders.learning import learn
 from services.orders.lifecycle import Order
 from shared.events import Envelope, Event, received
-from shared.events.payments import PaymentCaptured, PaymentRefunded, RefundFailed
+from shared.events.payments import PaymentCaptured, PaymentFailed, PaymentRefunded, PaymentReviewRequired, RefundFailed
 from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentInTransit, TrackingPushed
 from shared.events.stock import StockReserved
 from shared.money import Money
@@ -29,6 +29,15 @@ def reserved() -> Event:
 
 def captured() -> Event:
     return heard(PaymentCaptured(order_id="T-1", payment_id="p", channel="card", amount=TOTAL, reference="pi_1"))
+
+
+def in_doubt() -> Event:
+    reasons = ("the provider took 299.00 CNY (pi_1) after it was failed",)
+    return heard(PaymentReviewRequired(order_id="T-1", payment_id="p", reasons=reasons, in_doubt=True))
+
+
+def declined() -> Event:
+    return heard(PaymentFailed(order_id="T-1", payment_id="p", reason="lapsed"))
 
 
 def shipped() -> Event:

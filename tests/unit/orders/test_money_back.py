@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.orders import lifecycle
+from services.orders.facts import Hold
 from services.orders.learning import NotTheirsToSay, learn
 from services.orders.lifecycle import ASTRAY, Order, Status
 from shared.events import Event
@@ -18,9 +19,11 @@ from tests.unit.orders.telling import (
     TOTAL,
     an_order,
     captured,
+    declined,
     delivered,
     given_back,
     heard,
+    in_doubt,
     left,
     refused,
     reserved,
@@ -194,6 +197,37 @@ def test_a_parcel_that_had_left_before_its_order_was_cancelled_is_shown_to_a_per
     assert lifecycle.follows(before, after) == [OrderHeld(order_id="T-1", reasons=(ASTRAY,))]
     assert seen.status is Status.CANCELLED
     assert [type(event) for event in lifecycle.follows(after, seen)] == [OrderReleased]
+
+
+def test_money_that_came_after_the_charge_had_failed_is_shown_to_a_person_who_sees_to_it() -> None:
+    failed = an_order(reserved(), declined())
+
+    after = learn(failed, in_doubt())
+    seen_to = lifecycle.release(after, "a", NOW)
+
+    assert (failed.status, after.status, seen_to.status) == (Status.CANCELLED, Status.HELD, Status.CANCELLED)
+    assert after.waits_for == ("the provider took 299.00 CNY (pi_1) after it was failed",)
+    assert [type(event) for event in lifecycle.follows(failed, after)] == [OrderHeld]
+    assert [type(event) for event in lifecycle.follows(after, seen_to)] == [OrderReleased]
+    assert an_order(in_doubt(), reserved(), declined()).status is Status.HELD
+
+
+def test_calling_an_order_off_does_not_answer_what_is_in_doubt_about_its_money() -> None:
+    called_off = lifecycle.cancel(an_order(reserved(), in_doubt()), "no", NOW)
+
+    assert called_off.status is Status.HELD
+    assert lifecycle.release(called_off, "a", NOW).status is Status.CANCELLED
+
+
+def test_a_hold_from_before_says_nothing_of_doubt() -> None:
+    assert not Hold.model_validate({"reason": "amount", "at": NOW}).in_doubt
+
+
+def test_seeing_to_the_money_does_not_forget_that_the_parcel_was_seen_to() -> None:
+    astray = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), left())
+    seen = lifecycle.release(astray, "a", NOW)
+
+    assert lifecycle.release(learn(seen, in_doubt()), "a", NOW).status is Status.CANCELLED
 
 
 def test_cancelling_what_is_held_because_it_was_cancelled_too_late_changes_nothing() -> None:

@@ -281,6 +281,28 @@ def test_money_that_is_not_what_was_asked_for_is_never_taken_for_the_payment(amo
     assert [type(event) for event in charging.follows(before, after)] == [PaymentReviewRequired]
 
 
+def test_money_in_doubt_is_shown_again_when_the_order_is_released_until_it_is_cancelled() -> None:
+    doubtful = an_attempted_payment(Captured("pi_1", Money(amount=1, currency="CNY")))
+
+    released = told(doubtful, [Released(SOON, (NOW,))])
+    again = told(released, [Released(SOON, (NOW,))])
+    cancelled = told(again, [Cancelled("settled with the provider")])
+    seen_to = told(cancelled, [Released(SOON, (NOW, SOON))])
+
+    [shown] = charging.follows(doubtful, released)
+    assert isinstance(shown, PaymentReviewRequired)
+    assert shown.in_doubt
+    assert (released.state, released.errand) == (State.DOUBT, None)
+    for before, after in ((released, again), (again, cancelled), (cancelled, seen_to)):
+        assert charging.follows(before, after) == []
+
+
+def test_money_that_comes_after_the_charge_ended_is_shown_once() -> None:
+    doubtful = an_attempted_payment(Refused("generic_decline"), Captured("pi_1", PRICE))
+
+    assert charging.follows(doubtful, told(doubtful, [Released(SOON, (NOW,))])) == []
+
+
 def test_money_that_comes_after_the_charge_ended_is_shown_to_a_person() -> None:
     failed = an_attempted_payment(Refused("generic_decline"))
 
