@@ -4,6 +4,7 @@ they come does not matter; what follows is announced by whichever fact came last
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import chain, count
 from typing import Any, Self
 
 from pydantic import Field
@@ -22,6 +23,9 @@ from shared.events.orders import (
 )
 from shared.money import Money
 from shared.problems import Conflict
+
+ORDER_CANCELLED = "order_cancelled"
+"""Why what is left of a cancelled order's money goes back."""
 
 GIVEN_BACK_FIRST = "refunded"
 """Why an order is called off whose shop gave all of the money back before there was a parcel."""
@@ -245,11 +249,16 @@ def settle(order: Order) -> Order:
         order = order.but(given_back_first=True)
     if order.cancel_reason is None:
         return order
-    left = order.captured - order.refund_asked
-    if left <= 0 or f"{order.id}:cancel" in order.refunds:
+    left, refund_id = order.captured - order.refund_asked, _id_of_cancellation(order)
+    if left <= 0 or refund_id in order.refunds:
         return order
-    owed = Refund(amount=left, reason="order_cancelled")
-    return order.but(refunds={**order.refunds, f"{order.id}:cancel": owed})
+    return order.but(refunds={**order.refunds, refund_id: Refund(amount=left, reason=ORDER_CANCELLED)})
+
+
+def _id_of_cancellation(order: Order) -> str:
+    """What the refund that a cancellation owes is called. A shop may have used that name for one of its own."""
+    names = chain([f"{order.id}:cancel"], (f"{order.id}:cancel-{number}" for number in count(2)))
+    return next(name for name in names if name not in order.refunds or order.refunds[name].reason == ORDER_CANCELLED)
 
 
 def _count_claims(order: Order) -> Order:

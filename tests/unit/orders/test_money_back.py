@@ -74,6 +74,21 @@ def test_a_stranger_cannot_take_the_place_of_the_refund_that_a_cancelled_order_o
     assert requests(lifecycle.follows(order, lifecycle.cancel(order, "no", order.holds[0].at))) == [("T-1:cancel", 29900)]
 
 
+@pytest.mark.parametrize("names", [1, 2])
+def test_a_shop_that_used_the_name_of_the_refund_that_is_owed_does_not_keep_the_rest(names: int) -> None:
+    theirs = [given_back(PARTLY, f"T-1:cancel{number}") for number in ("", "-2")[:names]]
+    order = an_order(reserved(), *theirs, collected_by=SHOP)
+
+    cancelled = lifecycle.cancel(order, "no", NOW)
+    again = learn(cancelled, reserved())
+
+    expected = [(f"T-1:cancel-{names + 1}", TOTAL.amount - names * PARTLY)]
+    assert requests(lifecycle.follows(order, cancelled)) == expected
+    assert again == cancelled
+    refused_once = learn(cancelled, refused(expected[0][0]))
+    assert requests(lifecycle.follows(cancelled, refused_once)) == []
+
+
 def test_once_the_order_is_known_a_stranger_is_refused_at_the_door() -> None:
     with pytest.raises(NotTheirsToSay):
         learn(an_order(collected_by=SHOP), given_back(by="/shops/other"))
