@@ -39,13 +39,21 @@ _WENT_THROUGH = "('paid', 'shipped', 'delivered', 'completed', 'refunded')"
 PARCELS = [
     Invariant(
         "paid_orders_ship",
-        "every paid order has exactly one live shipment, or waits for a person for a stated reason",
+        "every paid order has exactly one live shipment, made or asked for, or waits for a person for a stated reason",
         f"SELECT count(*) FROM orders.orders WHERE status IN {_WENT_THROUGH}",
         f"""
         WITH {_SETTLED}
         SELECT format('order %s is %s and has no live shipment', o.id, o.status)
           FROM settled o LEFT JOIN logistics.shipment s ON s.order_id = o.id AND s.state <> 'cancelled'
          WHERE o.status IN {_WENT_THROUGH} AND s.order_id IS NULL
+        UNION ALL
+        SELECT format('order %s is paid, its shipment is %s, and no carrier is asked', o.id, s.state)
+          FROM orders.orders o JOIN logistics.shipment s ON s.order_id = o.id
+         WHERE o.status = 'paid' AND s.state IN ('awaited', 'booking')
+           AND NOT (s.state = 'booking' AND EXISTS (
+                   SELECT FROM logistics.errand e WHERE e.shipment_id = s.shipment_id AND e.kind = 'book'
+                      AND e.next_attempt_at IS NOT NULL))
+           AND {_IS_SETTLED}
         """,
     ),
     Invariant(
@@ -88,7 +96,7 @@ PARCELS = [
 STOCK = [
     Invariant(
         "shelves_equal_movements",
-        "on hand and reserved of every shelf are the sum of its movements",
+        "on hand and reserved of every shelf are the sum of its movements, and each order's what it holds or took",
         "SELECT count(*) FROM inventory.shelf",
         """
         SELECT format('%s at %s: on hand %s, reserved %s, but movements say %s and %s', sku, location,
@@ -99,6 +107,16 @@ STOCK = [
                   FROM inventory.shelf FULL JOIN inventory.movement USING (sku, location)
                  GROUP BY sku, location, on_hand, reserved) sums
          WHERE on_hand <> moved_on_hand OR reserved <> moved_reserved
+        UNION ALL
+        SELECT format('order %s: it holds %s and has taken %s, but movements say %s and %s', order_id, coalesce(held, 0),
+                      coalesce(taken, 0), coalesce(moved_reserved, 0), -coalesce(moved_on_hand, 0))
+          FROM (SELECT order_id, sum(on_hand_change) AS moved_on_hand, sum(reserved_change) AS moved_reserved
+                  FROM inventory.movement WHERE order_id IS NOT NULL GROUP BY order_id) moved
+          FULL JOIN (SELECT order_id, sum((a->>'quantity')::bigint) FILTER (WHERE state = 'reserved') AS held,
+                            sum((a->>'quantity')::bigint) FILTER (WHERE state = 'committed') AS taken
+                       FROM inventory.reservation, jsonb_array_elements(allocations) a GROUP BY order_id) allocated
+                 USING (order_id)
+         WHERE coalesce(held, 0) <> coalesce(moved_reserved, 0) OR coalesce(taken, 0) <> -coalesce(moved_on_hand, 0)
         """,
     ),
     Invariant(
@@ -172,7 +190,7 @@ MONEY = [
     ),
     Invariant(
         "refunded_equals_ledger",
-        "what orders holds as refunded is what the ledger entered, and never more than was captured",
+        "what orders holds as refunded is what the ledger entered, and never more than was captured; what it asked for is known",
         "SELECT count(*) FROM payments.ledger_entry WHERE kind = 'refunded'",
         f"""
         WITH entered AS (
@@ -187,11 +205,18 @@ MONEY = [
         UNION ALL
         SELECT format('order %s: refunded %s of %s', id, refunded, captured) FROM entered
          WHERE coalesce(refunded, 0) > coalesce(captured, 0)
+        UNION ALL
+        SELECT format('order %s: payments does not know of refund %s of %s', o.id, f.key, f.value->>'amount')
+          FROM orders.orders o CROSS JOIN jsonb_each(o.facts->'refunds') f
+         WHERE o.facts ? 'refunds' AND o.placed->>'collected_by' IS NULL
+           AND NOT f.value ?| array['reference', 'failure']
+           AND NOT EXISTS (SELECT FROM payments.refund r WHERE r.order_id = o.id AND r.id = f.key AND r.reason IS NOT NULL)
+           AND {_IS_SETTLED}
         """,
     ),
     Invariant(
         "cancelled_orders_keep_no_money",
-        "what was captured for a cancelled order has gone back, is asked for, or was refused and is shown",
+        "what was captured for a cancelled order has gone back, is asked for, or was refused and is shown; no charge is open",
         f"SELECT count(*) FROM orders.orders o WHERE {_CALLED_OFF} AND captured > 0",
         f"""
         WITH {_SETTLED}
@@ -202,6 +227,12 @@ MONEY = [
            AND NOT (o.status = 'held' AND EXISTS (SELECT FROM jsonb_each(o.facts->'refunds') f
                                                    WHERE f.value ? 'failure' AND NOT f.value ? 'reference'))
          GROUP BY o.id, o.captured HAVING coalesce(sum(r.amount), 0) < o.captured
+        UNION ALL
+        SELECT format('order %s is cancelled, its payment is %s, and the provider is not asked', o.id, p.state)
+          FROM payments.payment p JOIN orders.orders o ON o.id = p.order_id
+         WHERE p.ending IS NULL AND p.amount IS NOT NULL AND p.doubt IS NULL
+           AND (p.errand IS NULL OR p.errand NOT IN ('charge', 'void'))
+           AND {_CALLED_OFF} AND {_IS_SETTLED}
         """,
     ),
 ]
@@ -209,7 +240,7 @@ MONEY = [
 PROGRESS = [
     Invariant(
         "nothing_is_stuck",
-        "every placed order waits for something that will come: stock, a payment in hand, or a shopper",
+        "every placed order waits for something that will come: stock, a payment in hand, or a shopper; none for a person",
         "SELECT count(*) FROM orders.orders WHERE status = 'placed'",
         f"""
         WITH {_SETTLED}
@@ -220,7 +251,7 @@ PROGRESS = [
           LEFT JOIN payments.payment p ON p.order_id = o.id
          WHERE o.status = 'placed'
            AND (r.state IS NULL OR r.state NOT IN ('reserved', 'expired') OR p.state IS NULL OR p.ending IS NOT NULL
-                OR p.state = 'waiting')
+                OR p.state IN ('waiting', 'review', 'held', 'doubt'))
         """,
     ),
     Invariant(

@@ -59,7 +59,8 @@ class Stripe:
             return refunds.Refused(reason_of(refused))
         if made["status"] in ("failed", "canceled"):
             return refunds.Refused(made.get("failure_reason") or made["status"])
-        return refunds.Sent(made["id"])  # a pending one is on its way: the bank takes days, Stripe has promised
+        # a pending one is taken for sent. A bank may return it days later: only Stripe's refund.failed tells
+        return refunds.Sent(made["id"])
 
     async def _ask(self, method: str, path: str, **request: Any) -> Any:
         try:
