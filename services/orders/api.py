@@ -138,8 +138,9 @@ async def cancel_order(order_id: OrderId, caller: Caller, tx: Tx, why: Cancel | 
 
 @router.post("/{order_id}/release", dependencies=[scope("orders:release")])
 async def release_order(order_id: OrderId, caller: Caller, tx: Tx) -> OrderView:
-    """Send a held order on its way again; whoever had stopped it tries once more. Of a cancelled order whose parcel had
-    left all the same, it says that somebody has seen to it. 409 when it is not held, or only its refund was refused.
+    """Send a held order on its way again; whoever had stopped it tries once more. Of a cancelled order whose parcel had left all
+    the same, or whose money is in doubt, it says that somebody has seen to it. 409 when it is not held, or only its refund was
+    refused.
 
     For who has looked at it: a shop that places orders cannot also pass them (scope orders:release)."""
     order = await _lock(tx, order_id, caller)

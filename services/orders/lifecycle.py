@@ -228,7 +228,11 @@ def refund(order: Order, refund_id: str, amount: int | None, reason: str, by: st
     left = order.captured - order.refund_asked
     wanted = left if amount is None else amount
     if order.cancel_reason and not (order.is_refund_refused and left > 0):
-        raise Conflict(f"order {order.id} is cancelled: what was paid is refunded already", order_status=order.status)
+        paid = "what was paid is refunded already, or asked for" if order.captured else "nothing was paid"
+        raise Conflict(f"order {order.id} is cancelled: {paid}", order_status=order.status)
+    if left <= 0:
+        why = "all that was paid is refunded already, or asked for" if order.captured else "nothing is paid yet"
+        raise Conflict(f"order {order.id} has nothing to refund: {why}", refundable=0)
     if not 0 < wanted <= left:
         raise Conflict(f"order {order.id} can be refunded {left} minor units, not {wanted}", refundable=left)
     if wanted == left and not order.has_parcel and not order.cancel_reason:

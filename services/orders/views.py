@@ -81,7 +81,7 @@ def refund_view(order: Order, refund_id: str) -> RefundView:
         refund_id=refund_id,
         amount=Money(amount=refund.amount, currency=order.placed.total.currency),
         reason=refund.reason,
-        state="failed" if refund.failure else "refunded" if refund.reference else "requested",
+        state="failed" if refund.failure else "refunded" if refund.reference is not None else "requested",
     )
 
 

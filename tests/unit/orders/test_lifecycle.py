@@ -206,6 +206,23 @@ def test_a_cancelled_order_cannot_be_refunded_twice() -> None:
         lifecycle.refund(cancelled, "r1", 1, "again")
 
 
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        (an_order(), "nothing is paid yet"),
+        (lifecycle.cancel(an_order(), "no", NOW), "nothing was paid"),
+        (
+            lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all"),
+            "all that was paid is refunded already",
+        ),
+    ],
+    ids=["not paid", "cancelled unpaid", "all asked for"],
+)
+def test_where_nothing_is_left_to_refund_it_says_why(order: Order, why: str) -> None:
+    with pytest.raises(Conflict, match=why):
+        lifecycle.refund(order, "r2", None, "more")
+
+
 def test_an_order_is_refunded_when_all_of_it_went_back() -> None:
     order = lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
 
