@@ -1,5 +1,6 @@
 """MyDHL's HTTP interface."""
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -56,6 +57,8 @@ def api(settings: Settings, waybills: Waybills, faults: Faults, pace: Pace) -> A
         number: Annotated[str, Query(alias="shipmentTrackingNumber")] = "",
         reference: Annotated[str, Query(alias="shipmentReference")] = "",
         account: Annotated[str, Query(alias="shipperAccountNumber")] = "",
+        made_from: Annotated[str, Query(alias="dateRangeFrom")] = "",
+        made_to: Annotated[str, Query(alias="dateRangeTo")] = "",
     ) -> Response:
         if number:
             waybill = waybills.with_number(number)
@@ -65,10 +68,18 @@ def api(settings: Settings, waybills: Waybills, faults: Faults, pace: Pace) -> A
         elif account != settings.dhl_account:
             raise problems.bad_request(["shipperAccountNumber: must be the shipper's, with shipmentReference"])
         else:
-            found = waybills.with_reference(reference)
+            first, last = _day("dateRangeFrom", made_from), _day("dateRangeTo", made_to)
+            found = [waybill for waybill in waybills.with_reference(reference) if first <= waybill.made_at.date() <= last]
         tracked = [waybill.tracked() for waybill in found if not waybill.voided]
         if not tracked:
             raise problems.nothing_found()
         return json_answer({"shipments": tracked})
 
     return router
+
+
+def _day(name: str, said: str) -> date:
+    try:
+        return date.fromisoformat(said)
+    except ValueError:
+        raise problems.bad_request([f"{name}: a search by reference needs a timeframe, YYYY-MM-DD"]) from None

@@ -36,6 +36,10 @@ UNFIT = frozenset({400, 422})
 HANDED_OVER_WITHIN = timedelta(hours=1)
 """MyDHL refuses a shipping time that has passed."""
 
+LOOKED_BACK = timedelta(days=30)
+"""MyDHL searches by reference only within the days it is told. What is looked for was asked for when DHL last answered nothing:
+minutes ago, or days if it was away for so long."""
+
 
 class Dhl:
     """DHL Express, with the shipper's own account."""
@@ -59,10 +63,13 @@ class Dhl:
         return _booked(made)
 
     async def find(self, shipment: Shipment) -> Answer:
+        today = datetime.now(UTC).date()
         by_reference = {
             "shipmentReference": shipment.reference,
             "shipmentReferenceType": "CU",
             "shipperAccountNumber": self._told.dhl_account,
+            "dateRangeFrom": str(today - LOOKED_BACK),
+            "dateRangeTo": str(today + timedelta(days=1)),  # where the shipper is, it may be tomorrow already
         }
         tracked = await self._tracked(by_reference)
         if isinstance(tracked, Unknown):

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -42,8 +43,15 @@ def a_parcel(reference: str = "S-1", postal_code: str = "310000") -> dict[str, A
     }
 
 
-def by_reference(reference: str) -> dict[str, str]:
-    return {"shipmentReference": reference, "shipmentReferenceType": "CU", "shipperAccountNumber": "123456789"}
+def by_reference(reference: str, days_ago: int = 0) -> dict[str, str]:
+    until = datetime.now(UTC).date() - timedelta(days=days_ago)
+    return {
+        "shipmentReference": reference,
+        "shipmentReferenceType": "CU",
+        "shipperAccountNumber": "123456789",
+        "dateRangeFrom": str(until - timedelta(days=1)),
+        "dateRangeTo": str(until + timedelta(days=1)),
+    }
 
 
 async def test_a_waybill_comes_with_its_packages_and_label(dhl: httpx.AsyncClient) -> None:
@@ -79,6 +87,24 @@ async def test_a_reference_without_a_waybill_is_not_found(dhl: httpx.AsyncClient
     assert answer.status_code == 404
     assert set(answer.json()) == {"instance", "detail", "title", "message", "status"}
     assert answer.json()["status"] == 404
+
+
+@pytest.mark.parametrize("date", ["dateRangeFrom", "dateRangeTo"])
+async def test_a_search_by_reference_says_from_when_to_when(dhl: httpx.AsyncClient, date: str) -> None:
+    await dhl.post("/shipments", json=a_parcel())
+    asked = by_reference("S-1")
+    del asked[date]
+
+    answer = await dhl.get("/tracking", params=asked)
+
+    assert answer.status_code == 400
+    assert date in answer.json()["additionalDetails"][0]
+
+
+async def test_a_search_by_reference_finds_nothing_of_other_days(dhl: httpx.AsyncClient) -> None:
+    await dhl.post("/shipments", json=a_parcel())
+
+    assert (await dhl.get("/tracking", params=by_reference("S-1", days_ago=10))).status_code == 404
 
 
 async def test_a_waybill_whose_answer_never_comes_is_found_by_its_reference(dhl: httpx.AsyncClient) -> None:
