@@ -5,9 +5,10 @@ reference, so whenever one may have been made already we ask for it first, and t
 
 from datetime import UTC, datetime, timedelta
 from textwrap import wrap
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
+from pydantic import BaseModel, Field, ValidationError
 
 from services.logistics.settings import LogisticsSettings
 from services.logistics.shipping import (
@@ -21,7 +22,8 @@ from services.logistics.shipping import (
     Withdrawn,
 )
 from shared import tls
-from shared.events.fields import Address
+from shared.codec import explain
+from shared.events.fields import Address, text
 from shared.money import to_major
 from shared.partners import Partner, PartnerRefused, PartnerUnknown
 
@@ -37,8 +39,19 @@ HANDED_OVER_WITHIN = timedelta(hours=1)
 """MyDHL refuses a shipping time that has passed."""
 
 LOOKED_BACK = timedelta(days=30)
-"""MyDHL searches by reference only within the days it is told. What is looked for was asked for when DHL last answered nothing:
-minutes ago, or days if it was away for so long."""
+"""MyDHL searches by reference only within the days it is told. What is looked for was asked for minutes ago; days, if DHL was
+away for so long."""
+
+
+class _Made(BaseModel):
+    """What is read of a shipment that MyDHL tells of."""
+
+    waybill: Annotated[str, text(64)] = Field(alias="shipmentTrackingNumber")
+    events: Any = None
+
+
+class _Tracking(BaseModel):
+    shipments: list[_Made]
 
 
 class Dhl:
@@ -56,11 +69,13 @@ class Dhl:
             return found
         try:
             made = await self._api.call("POST", "/shipments", json=request(shipment, self._told, datetime.now(UTC)))
+            return _booked(_Made.model_validate(made))
         except PartnerRefused as refusal:
             return Refused(_reason(refusal)) if refusal.status in UNFIT else _not_us(refusal)
         except PartnerUnknown:
             return Unknown()
-        return _booked(made)
+        except ValidationError as error:
+            return _unreadable(error)
 
     async def find(self, shipment: Shipment) -> Answer:
         today = datetime.now(UTC).date()
@@ -94,18 +109,18 @@ class Dhl:
             return tracked
         if not tracked:
             return Withdrawn()
-        scans = [f"{event['date']}T{event['time']}" for event in tracked[0].get("events", ())]
+        scans = [f"{event['date']}T{event['time']}" for event in tracked[0].events or ()]
         return Collected(datetime.fromisoformat(min(scans)).replace(tzinfo=UTC)) if scans else Unknown()
 
-    async def _tracked(self, question: dict[str, str]) -> list[dict[str, Any]] | Unknown:
+    async def _tracked(self, question: dict[str, str]) -> list[_Made] | Unknown:
         try:
-            answer = await self._api.call("GET", "/tracking", params=question)
+            return _Tracking.model_validate(await self._api.call("GET", "/tracking", params=question)).shipments
         except PartnerRefused as refusal:
             return [] if refusal.status == 404 else _not_us(refusal)
         except PartnerUnknown:
             return Unknown()
-        tracked: list[dict[str, Any]] = answer["shipments"]
-        return tracked
+        except ValidationError as error:
+            return _unreadable(error)
 
 
 def request(shipment: Shipment, told: LogisticsSettings, now: datetime) -> dict[str, Any]:
@@ -154,18 +169,23 @@ def _party(address: Address, phone: str | None) -> dict[str, Any]:
     }
 
 
-def _booked(document: dict[str, Any]) -> Booked:
-    waybill = document["shipmentTrackingNumber"]
-    return Booked(waybill, f"https://www.dhl.com/en/express/tracking.html?AWB={waybill}")
+def _booked(made: _Made) -> Booked:
+    return Booked(made.waybill, f"https://www.dhl.com/en/express/tracking.html?AWB={made.waybill}")
 
 
 def _reason(refusal: PartnerRefused) -> str:
     """In DHL's own words."""
     body = refusal.body if isinstance(refusal.body, dict) else {}
-    said = [body.get("detail"), *body.get("additionalDetails", ())]
+    details = body.get("additionalDetails")
+    said = [body.get("detail"), *(details if isinstance(details, list) else [details])]
     return "DHL: " + "; ".join(str(each) for each in said if each)
 
 
 def _not_us(refusal: PartnerRefused) -> Unknown:
     log.error("DHL refuses us, not the parcel; it will be asked again", status=refusal.status)
+    return Unknown()
+
+
+def _unreadable(error: ValidationError) -> Unknown:
+    log.error("DHL's answer cannot be read; it will be asked again", why=explain(error))
     return Unknown()
