@@ -56,7 +56,6 @@ def _shipment(waybill: Waybill) -> Document:
     return {
         "reference": waybill.reference,
         "tracking_number": waybill.tracking_number,
-        "voided": waybill.voided,
     }
 
 

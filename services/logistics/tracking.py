@@ -31,7 +31,8 @@ class Scan:
     description: str = ""
 
 
-def _in_utc(at: datetime) -> datetime:
+def in_utc(at: datetime) -> datetime:
+    """The moment, in UTC if it does not say where; ValueError for one that has no year there."""
     try:
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except OverflowError:
@@ -39,7 +40,7 @@ def _in_utc(at: datetime) -> datetime:
 
 
 class _Status(BaseModel):
-    timestamp: Annotated[datetime, AfterValidator(_in_utc)]
+    timestamp: Annotated[datetime, AfterValidator(in_utc)]
     status_code: str = Field(alias="statusCode")
     description: Annotated[str, AfterValidator(one_line)] = ""
 

@@ -72,8 +72,7 @@ class Books:
             self.kept[str(charge["order_id"])] += charge["captured"] - charge["refunded"]
         self.waybills: dict[str, list[str]] = {}
         for parcel in partners["shipments"]:
-            if not parcel["voided"]:
-                self.waybills.setdefault(parcel["reference"], []).append(parcel["tracking_number"])
+            self.waybills.setdefault(parcel["reference"], []).append(parcel["tracking_number"])
         self.messages = Counter(message["to"] for message in partners["messages"])
 
 

@@ -49,7 +49,3 @@ def address_refused() -> DhlError:
 
 def nothing_found() -> DhlError:
     return DhlError(404, "No data found", "No shipment was found for this request.")
-
-
-def already_collected() -> DhlError:
-    return DhlError(409, "Conflict", "The shipment has been collected and can no longer be voided.")

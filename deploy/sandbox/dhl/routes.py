@@ -46,12 +46,6 @@ def api(settings: Settings, waybills: Waybills, faults: Faults, pace: Pace) -> A
             await hold(request, pace.hold)
         return json_answer(waybill.created(), 201)
 
-    @router.delete("/shipments/{tracking_number}")
-    async def void_waybill(tracking_number: str) -> Response:
-        """Not DHL's: MyDHL cancels pickups only, and never bills an unused label. It stands for not using one."""
-        waybills.void(tracking_number)
-        return Response(status_code=204)
-
     @router.get("/tracking")
     async def track(
         number: Annotated[str, Query(alias="shipmentTrackingNumber")] = "",
@@ -70,10 +64,9 @@ def api(settings: Settings, waybills: Waybills, faults: Faults, pace: Pace) -> A
         else:
             first, last = _day("dateRangeFrom", made_from), _day("dateRangeTo", made_to)
             found = [waybill for waybill in waybills.with_reference(reference) if first <= waybill.made_at.date() <= last]
-        tracked = [waybill.tracked() for waybill in found if not waybill.voided]
-        if not tracked:
+        if not found:
             raise problems.nothing_found()
-        return json_answer({"shipments": tracked})
+        return json_answer({"shipments": [waybill.tracked() for waybill in found]})
 
     return router
 

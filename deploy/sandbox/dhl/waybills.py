@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from deploy.sandbox.dhl import problems
 from deploy.sandbox.dhl.label import label
 from deploy.sandbox.dhl.shipment_request import ShipmentRequest
 from deploy.sandbox.json_answers import Document
 
-ScanStatus = Literal["transit", "delivered", "failure"]
+ScanStatus = Literal["pre-transit", "transit", "delivered", "failure"]
 
 SCANS: dict[ScanStatus, tuple[str, str]] = {
+    "pre-transit": ("SD", "Shipment information received"),  # DHL publishes no code for it: this one is ours
     "transit": ("DF", "Shipment has departed from a DHL facility"),
     "delivered": ("OK", "Delivered"),
     "failure": ("NH", "Delivery attempted; recipient not home"),
@@ -36,6 +36,7 @@ class Scan:
         return {
             "date": self.at.strftime("%Y-%m-%d"),
             "time": self.at.strftime("%H:%M:%S"),
+            "GMTOffset": "+00:00",
             "typeCode": SCANS[self.status][0],
             "description": self.description,
         }
@@ -53,7 +54,6 @@ class Waybill:
     description: str
     packages: int
     made_at: datetime
-    voided: bool = False
     scans: list[Scan] = field(default_factory=list)
 
     def created(self) -> Document:
@@ -121,17 +121,8 @@ class Waybills:
         return self._by_number.get(tracking_number)
 
     def with_reference(self, reference: str) -> list[Waybill]:
-        """Voided ones too; oldest first."""
+        """Oldest first."""
         return list(self._by_reference.get(reference, ()))
 
     def all(self) -> list[Waybill]:
         return list(self._by_number.values())
-
-    def void(self, tracking_number: str) -> None:
-        """Voiding twice is voiding once. Raises DhlError for an unknown number, or a parcel already collected."""
-        waybill = self._by_number.get(tracking_number)
-        if waybill is None:
-            raise problems.nothing_found()
-        if waybill.scans:
-            raise problems.already_collected()
-        waybill.voided = True

@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Annotated, Any
 
 import structlog
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 from services.logistics.settings import LogisticsSettings
 from services.logistics.shipping import (
@@ -21,6 +21,7 @@ from services.logistics.shipping import (
     Unknown,
     Withdrawn,
 )
+from services.logistics.tracking import in_utc
 from shared import tls
 from shared.codec import explain
 from shared.events.fields import Address, text
@@ -41,6 +42,30 @@ HANDED_OVER_WITHIN = timedelta(hours=1)
 LOOKED_BACK = timedelta(days=30)
 """MyDHL searches by reference only within the days it is told. What is looked for was asked for minutes ago; days, if DHL was
 away for so long."""
+
+_CODES = "AD AF AR BA BN BR CA CC CD CM CR CS DD DF DS FD HP IC MC MD MS ND NH OH OK PD PL PU RD RR RT SA SC SS TP TR UD WC"
+HANDLED = frozenset(_CODES.split())
+"""The events that DHL Express publishes codes for, from PU (picked up) to OK (delivered): DHL has the parcel, or had it. That
+only its data came ("Shipment information received") is none of them. The list, as others keep it:
+https://github.com/karrioapi/karrio/blob/main/modules/connectors/mydhl/vendors/status_1.csv"""
+
+_moment = TypeAdapter(Annotated[datetime, AfterValidator(in_utc)])
+
+
+class _Event(BaseModel):
+    """What befell a shipment, by the clock of where it was."""
+
+    date: str
+    time: str
+    offset: str | None = Field(None, alias="GMTOffset")
+    code: str = Field(alias="typeCode")
+
+    @property
+    def at(self) -> datetime:
+        return _moment.validate_python(f"{self.date}T{self.time}{self.offset or ''}")
+
+
+_events = TypeAdapter(list[_Event])
 
 
 class _Made(BaseModel):
@@ -92,25 +117,18 @@ class Dhl:
         return _booked(tracked[0]) if tracked else NotBooked()
 
     async def withdraw(self, shipment: Shipment) -> Answer:
-        """MyDHL has no call for it: an unused label is simply never billed. The sandbox's DELETE stands for a contract
-        in which labels are voided; what it did not answer is seen in the tracking."""
+        """MyDHL has no call for it: a label is withdrawn by not using it. It is only asked whether it has the parcel already.
+        (That a label nobody hands over is not charged is an assumption: MyDHL's reference does not say.)"""
         assert shipment.waybill is not None
-        try:
-            await self._api.call("DELETE", f"/shipments/{shipment.waybill}")
-        except PartnerRefused as refusal:
-            return Withdrawn() if refusal.status == 404 else _not_us(refusal)
-        except PartnerUnknown:
-            return await self._what_became_of(shipment.waybill)
-        return Withdrawn()
-
-    async def _what_became_of(self, waybill: str) -> Answer:
-        tracked = await self._tracked({"shipmentTrackingNumber": waybill})
+        tracked = await self._tracked({"shipmentTrackingNumber": shipment.waybill})
         if isinstance(tracked, Unknown):
             return tracked
-        if not tracked:
-            return Withdrawn()
-        scans = [f"{event['date']}T{event['time']}" for event in tracked[0].events or ()]
-        return Collected(datetime.fromisoformat(min(scans)).replace(tzinfo=UTC)) if scans else Unknown()
+        try:
+            events = [event for made in tracked for event in _events.validate_python(made.events or [])]
+            handled = [event.at for event in events if event.code in HANDLED]
+        except ValidationError as error:
+            return _unreadable(error)
+        return Collected(min(handled)) if handled else Withdrawn()
 
     async def _tracked(self, question: dict[str, str]) -> list[_Made] | Unknown:
         try:

@@ -72,6 +72,14 @@ async def test_dhls_refusals_outages_and_silence_are_answers_too(house: House) -
     assert await dhl.book(a_parcel("dhl", "00408"), again=False) == Unknown()
 
 
+async def test_a_parcel_of_which_dhl_has_only_been_told_is_withdrawn(house: House) -> None:
+    dhl, parcel = carriers()[CarrierName.DHL], a_parcel("dhl")
+    parcel = booked(parcel, await dhl.book(parcel, again=False))
+    await house.sandbox.post(f"/sandbox/shipments/{parcel.waybill}/scan", json={"status": "pre-transit"})
+
+    assert await dhl.withdraw(parcel) == Withdrawn()
+
+
 async def test_a_parcel_that_dhl_has_collected_cannot_be_withdrawn(house: House) -> None:
     dhl, parcel = carriers()[CarrierName.DHL], a_parcel("dhl")
     parcel = booked(parcel, await dhl.book(parcel, again=False))

@@ -1,5 +1,6 @@
 """Whatever MyDHL answers is an answer: nothing that it says, or leaves out, is an exception."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,12 +8,13 @@ from pydantic import SecretStr
 
 from services.logistics.carriers.dhl import Dhl
 from services.logistics.settings import LogisticsSettings
-from services.logistics.shipping import Answer, Booked, NotBooked, Refused, Unknown
+from services.logistics.shipping import Answer, Booked, Collected, NotBooked, Refused, Unknown, Withdrawn
 from tests.builders import an_address
 from tests.unit.logistics.answering import answering
-from tests.unit.logistics.parcels import a_paid_shipment
+from tests.unit.logistics.parcels import a_booked_shipment, a_paid_shipment
 
 PARCEL = a_paid_shipment(ship_to=an_address(country="DE", postcode="10115", city="Berlin"))
+BOOKED = a_booked_shipment(ship_to=an_address(country="DE", postcode="10115", city="Berlin"))
 
 NO_ANSWERS: list[object] = [None, [], "made", {}, {"shipmentTrackingNumber": None}, {"shipmentTrackingNumber": ""}]
 
@@ -66,8 +68,49 @@ async def test_a_refusal_without_words_is_one_too(said: object) -> None:
 async def test_a_tracking_that_cannot_be_read_says_nothing_of_the_parcel(said: object) -> None:
     async with answering((200, said)) as dhl:
         assert await dhl_at(dhl.url).find(PARCEL) == Unknown()
+        assert await dhl_at(dhl.url).withdraw(BOOKED) == Unknown()
 
 
 async def test_a_tracking_of_nothing_says_that_there_is_no_booking() -> None:
     async with answering((200, {"shipments": []})) as dhl:
         assert await dhl_at(dhl.url).find(PARCEL) == NotBooked()
+
+
+def an_event(code: str, time: str = "13:06:00", offset: str | None = None) -> dict[str, str]:
+    return {"date": "2026-11-24", "time": time, "typeCode": code, **({"GMTOffset": offset} if offset else {})}
+
+
+async def withdraw(events: object) -> Answer:
+    async with answering((200, {"shipments": [{"shipmentTrackingNumber": "1234567890", "events": events}]})) as dhl:
+        answer = await dhl_at(dhl.url).withdraw(BOOKED)
+        assert dhl.asked == ["GET /tracking?shipmentTrackingNumber=1234567890 HTTP/1.1"]
+        return answer
+
+
+@pytest.mark.parametrize("events", [None, [], [an_event("SD")]])
+async def test_a_label_that_dhl_only_knows_of_is_withdrawn_by_not_using_it(events: object) -> None:
+    assert await withdraw(events) == Withdrawn()
+
+
+@pytest.mark.parametrize("code", ["PU", "SA", "PL", "DF", "NH", "OK"])
+async def test_what_dhl_has_had_in_hand_cannot_be_withdrawn(code: str) -> None:
+    assert await withdraw([an_event("SD", "08:00:00"), an_event(code)]) == Collected(datetime(2026, 11, 24, 13, 6, tzinfo=UTC))
+
+
+async def test_the_first_scan_counts_by_the_clock_of_where_it_was() -> None:
+    events = [an_event("DF", "14:30:00", "+01:00"), an_event("PU", "21:15:00", "+09:00")]
+
+    assert await withdraw(events) == Collected(datetime(2026, 11, 24, 12, 15, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("events", ["PU", {"PU": 1}, [None], [{}], [an_event("PU", "soon")]])
+async def test_events_that_cannot_be_read_withdraw_nothing(events: object) -> None:
+    assert await withdraw(events) == Unknown()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"), [(404, Withdrawn()), (400, Unknown()), (401, Unknown()), (403, Unknown()), (500, Unknown())]
+)
+async def test_a_number_that_dhl_does_not_know_is_withdrawn_and_a_refusal_of_us_says_nothing(status: int, answer: Answer) -> None:
+    async with answering((status, {"title": "-"})) as dhl:
+        assert await dhl_at(dhl.url).withdraw(BOOKED) == answer

@@ -149,23 +149,23 @@ async def test_another_shippers_account_is_refused(dhl: httpx.AsyncClient) -> No
     assert (await dhl.post("/shipments", json=parcel)).status_code == 400
 
 
-async def test_a_voided_label_is_no_longer_tracked(dhl: httpx.AsyncClient, control: httpx.AsyncClient) -> None:
+async def test_a_label_cannot_be_voided(dhl: httpx.AsyncClient, control: httpx.AsyncClient) -> None:
     number = (await dhl.post("/shipments", json=a_parcel())).json()["shipmentTrackingNumber"]
-    voided = [(await dhl.delete(f"/shipments/{number}")).status_code for _ in range(2)]
 
-    assert voided == [204, 204]
-    assert (await dhl.get("/tracking", params=by_reference("S-1"))).status_code == 404
-    assert (await control.get("/sandbox/ledger")).json()["shipments"] == [
-        {"reference": "S-1", "tracking_number": number, "voided": True}
-    ]
+    assert (await dhl.delete(f"/shipments/{number}")).status_code == 404
+    assert len((await dhl.get("/tracking", params=by_reference("S-1"))).json()["shipments"]) == 1
+    assert (await control.get("/sandbox/ledger")).json()["shipments"] == [{"reference": "S-1", "tracking_number": number}]
 
 
-async def test_a_collected_parcel_cannot_be_voided(dhl: httpx.AsyncClient, control: httpx.AsyncClient) -> None:
+async def test_the_tracking_tells_events_by_their_codes(dhl: httpx.AsyncClient, control: httpx.AsyncClient) -> None:
     number = (await dhl.post("/shipments", json=a_parcel())).json()["shipmentTrackingNumber"]
-    await control.post(f"/sandbox/shipments/{number}/scan", json={"status": "transit"})
+    for status in ("pre-transit", "transit", "failure", "delivered"):
+        await control.post(f"/sandbox/shipments/{number}/scan", json={"status": status})
 
-    assert (await dhl.delete(f"/shipments/{number}")).status_code == 409
-    assert (await dhl.delete("/shipments/0")).status_code == 404
+    [shipment] = (await dhl.get("/tracking", params={"shipmentTrackingNumber": number})).json()["shipments"]
+
+    assert [event["typeCode"] for event in shipment["events"]] == ["SD", "DF", "NH", "OK"]
+    assert {event["GMTOffset"] for event in shipment["events"]} == {"+00:00"}
 
 
 async def test_a_scan_is_told_by_signed_webhook_and_shown_in_tracking(
