@@ -39,6 +39,15 @@ UNFIT = frozenset({400, 422})
 HANDED_OVER_WITHIN = timedelta(hours=1)
 """MyDHL refuses a shipping time that has passed."""
 
+EXPRESS_DOMESTIC, EXPRESS_WITHIN_THE_UNION, EXPRESS_WORLDWIDE = "N", "U", "P"
+"""DHL's products, by the codes that are the same everywhere. Only the last is for what customs must see."""
+
+_MEMBERS = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+EUROPEAN_UNION = frozenset(_MEMBERS.split())
+"""Its members (https://european-union.europa.eu/principles-countries-history/eu-countries_en): nothing is declared between them.
+Parts of them outside its customs or tax territory that share their codes (the Canary Islands, Åland, Livigno, …) are not told
+apart."""
+
 LOOKED_BACK = timedelta(days=30)
 """MyDHL searches by reference only within the days it is told. What is looked for was asked for minutes ago; days, if DHL was
 away for so long."""
@@ -144,16 +153,17 @@ class Dhl:
 def request(shipment: Shipment, told: LogisticsSettings, now: datetime) -> dict[str, Any]:
     """The body of `POST /shipments`."""
     assert shipment.ship_to is not None
-    abroad = shipment.ship_to.country != told.shipper.country
+    product = _product(told.shipper.country, shipment.ship_to.country)
+    is_declared = product == EXPRESS_WORLDWIDE
     length, width, height = told.parcel_cm
     content: dict[str, Any] = {
         "packages": [{"weight": told.parcel_kg, "dimensions": {"length": length, "width": width, "height": height}}],
-        "isCustomsDeclarable": abroad,
+        "isCustomsDeclarable": is_declared,
         "description": shipment.contents,
         "incoterm": "DAP",
         "unitOfMeasurement": "metric",
     }
-    if abroad:
+    if is_declared:
         assert shipment.value is not None
         assert shipment.currency is not None
         content["declaredValue"] = float(to_major(shipment.value, shipment.currency))
@@ -161,7 +171,7 @@ def request(shipment: Shipment, told: LogisticsSettings, now: datetime) -> dict[
     return {
         "plannedShippingDateAndTime": (now + HANDED_OVER_WITHIN).strftime("%Y-%m-%dT%H:%M:%S GMT+00:00"),
         "pickup": {"isRequested": False},
-        "productCode": "P" if abroad else "N",  # Express Worldwide, Express Domestic
+        "productCode": product,
         "accounts": [{"typeCode": "shipper", "number": told.dhl_account}],
         "customerDetails": {
             "shipperDetails": _party(told.shipper, told.shipper.phone),
@@ -170,6 +180,12 @@ def request(shipment: Shipment, told: LogisticsSettings, now: datetime) -> dict[
         "content": content,
         "customerReferences": [{"value": shipment.reference, "typeCode": "CU"}],
     }
+
+
+def _product(shipper: str, receiver: str) -> str:
+    if shipper == receiver:
+        return EXPRESS_DOMESTIC
+    return EXPRESS_WITHIN_THE_UNION if {shipper, receiver} <= EUROPEAN_UNION else EXPRESS_WORLDWIDE
 
 
 def _party(address: Address, phone: str | None) -> dict[str, Any]:

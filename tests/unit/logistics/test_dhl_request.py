@@ -45,6 +45,31 @@ def test_a_parcel_that_crosses_a_border_is_declared_with_its_value(told: Logisti
     assert (at_home["productCode"], at_home["content"]["isCustomsDeclarable"]) == ("N", False)
 
 
+@pytest.mark.parametrize(
+    ("shipper", "receiver", "product", "declared"),
+    [
+        ("DE", "FR", "U", False),
+        ("DE", "IE", "U", False),
+        ("DE", "DE", "N", False),
+        ("DE", "GB", "P", True),
+        ("DE", "CH", "P", True),
+        ("DE", "NO", "P", True),
+        ("CH", "DE", "P", True),
+        ("CN", "DE", "P", True),
+        ("CH", "NO", "P", True),
+    ],
+)
+def test_no_customs_stand_between_members_of_the_union(
+    told: LogisticsSettings, shipper: str, receiver: str, product: str, declared: bool
+) -> None:
+    told = told.model_copy(update={"shipper": an_address(country=shipper)})
+
+    sent = request(a_paid_shipment(ship_to=an_address(country=receiver)), told, NOON)
+
+    assert (sent["productCode"], sent["content"]["isCustomsDeclarable"]) == (product, declared)
+    assert ("declaredValue" in sent["content"]) == declared
+
+
 def test_a_long_address_takes_up_to_three_lines(told: LogisticsSettings) -> None:
     address = read(a_paid_shipment(ship_to=an_address(line1="Unter den Linden 1, " * 4, line2="3. Stock")), told)
 
