@@ -24,6 +24,7 @@ class PostalAddress(_Part):
     postal_code: Annotated[str, _text(12, 0)]
     city_name: Annotated[str, _text(45)]
     country_code: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    province_name: Annotated[str | None, _text(35)] = None
     address_line1: Annotated[str, _text(45), Field(alias="addressLine1")]
     address_line2: Annotated[str | None, _text(45), Field(alias="addressLine2")] = None
     address_line3: Annotated[str | None, _text(45), Field(alias="addressLine3")] = None

@@ -197,6 +197,7 @@ def _party(address: Address, phone: str | None) -> dict[str, Any]:
             "postalCode": address.postcode,
             "cityName": address.city,
             "countryCode": address.country,
+            **({"provinceName": address.province} if address.province else {}),
             **{f"addressLine{number}": line for number, line in enumerate(lines, start=1)},
         },
         "contactInformation": {"phone": phone, "companyName": address.name[:100], "fullName": address.name},

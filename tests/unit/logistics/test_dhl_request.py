@@ -12,6 +12,7 @@ from deploy.sandbox.dhl.shipment_request import ShipmentRequest
 from services.logistics.carriers.dhl import request
 from services.logistics.settings import LogisticsSettings
 from services.logistics.shipping import Shipment
+from shared.events.fields import Address
 from tests.builders import a_customer, an_address
 from tests.unit.logistics.parcels import NOON, a_paid_shipment
 
@@ -68,6 +69,20 @@ def test_no_customs_stand_between_members_of_the_union(
 
     assert (sent["productCode"], sent["content"]["isCustomsDeclarable"]) == (product, declared)
     assert ("declaredValue" in sent["content"]) == declared
+
+
+def test_a_province_is_on_the_label_and_none_is_not(told: LogisticsSettings) -> None:
+    def province(ship_to: Address) -> str | None:
+        return read(a_paid_shipment(ship_to=ship_to), told).customer_details.receiver_details.postal_address.province_name
+
+    assert province(an_address(country="US", province="California")) == "California"
+    assert province(an_address(country="DE", province="")) is None
+    assert read(a_paid_shipment(), told).customer_details.shipper_details.postal_address.province_name == told.shipper.province
+
+
+def test_a_province_too_long_for_dhl_is_refused_rather_than_cut(told: LogisticsSettings) -> None:
+    with pytest.raises(DhlError, match="Multiple problems"):
+        read(a_paid_shipment(ship_to=an_address(province="x" * 36)), told)
 
 
 def test_a_long_address_takes_up_to_three_lines(told: LogisticsSettings) -> None:
