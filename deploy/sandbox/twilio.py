@@ -21,6 +21,10 @@ HELD_NUMBER = "+10000000408"
 FAILS_ONCE_NUMBER = "+10000000500"
 LONGEST_BODY = 1600
 
+NUMBER = r"\+[1-9][0-9]{6,14}"
+SENDER = rf"{NUMBER}|[0-9]{{3,8}}|(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{{1,11}}"
+"""A number, a short code, or a name (https://www.twilio.com/docs/glossary/what-alphanumeric-sender-id)."""
+
 
 class TwilioError(Exception):
     """An answer that is not a success, in Twilio's shape: `{"code", "message", "more_info", "status"}`."""
@@ -146,10 +150,14 @@ def _parse(body: bytes, account_sid: str) -> Message:
     except ValueError as error:
         raise TwilioError(400, 21000, "The request is not form-encoded") from error
     to, sender, text = fields.get("To", ""), fields.get("From", ""), fields.get("Body", "")
-    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", to):
+    if not re.fullmatch(NUMBER, to):
         raise TwilioError(400, 21211, f"The 'To' number {to} is not a valid phone number.")
     if not sender:
         raise TwilioError(400, 21603, "A 'From' phone number is required.")
+    if not re.fullmatch(SENDER, sender):
+        raise TwilioError(
+            400, 21212, f"The 'From' number {sender} is not a valid phone number, shortcode, or alphanumeric sender ID."
+        )
     if not text:
         raise TwilioError(400, 21602, "Message body is required.")
     if len(text) > LONGEST_BODY:

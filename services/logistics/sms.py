@@ -2,17 +2,33 @@
 sent twice there, so after an answer that never came we look for it before we send it again."""
 
 from functools import cache
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ValidationError
 
 from services.logistics.settings import settings
 from services.logistics.shipping import Answer, Told, Unknown
 from shared import tls
 from shared.partners import Partner, PartnerRefused, PartnerUnknown
 
+log = structlog.get_logger()
+
 LOOKED_AT = 50
 """Messages to one number, the newest first: ours is minutes old at most."""
 
-BAD_NUMBER = frozenset({400, 422})
-"""Other refusals are of us, not of the number: they pass when our account is in order again."""
+NOT_TO_BE_REACHED = frozenset({21211, 21214, 21217, 21265, 21266, 21268, 21408, 21610, 21612, 21614, 21635})
+"""Twilio's codes (https://www.twilio.com/docs/api/errors) for a number that is none, a landline, a short code, a premium rate,
+ours, unsubscribed, or in a country that is not sent to or not by our sender. Others are of us (21212 or 21606: our sender):
+they pass when our account is in order again."""
+
+
+class _Message(BaseModel):
+    body: str | None
+
+
+class _Sent(BaseModel):
+    messages: list[_Message]
 
 
 def is_offered() -> bool:
@@ -27,7 +43,7 @@ async def send(phone: str, text: str) -> Answer:
     try:
         await _twilio().call("POST", _messages(), data={"To": phone, "From": settings().twilio_from, "Body": text})
     except PartnerRefused as refusal:
-        return Told("app") if refusal.status in BAD_NUMBER else Unknown()
+        return Told("app") if (code := _code(refusal.body)) in NOT_TO_BE_REACHED else _not_us(refusal.status, code)
     except PartnerUnknown:
         return Unknown()
     return Told("sms")
@@ -38,14 +54,27 @@ async def find(phone: str, tracking_number: str) -> Answer | None:
     if not is_offered():
         return None
     try:
-        sent = await _twilio().call("GET", _messages(), params={"To": phone, "PageSize": LOOKED_AT})
-    except (PartnerRefused, PartnerUnknown):
+        answer = await _twilio().call("GET", _messages(), params={"To": phone, "PageSize": LOOKED_AT})
+        sent = _Sent.model_validate(answer).messages
+    except PartnerRefused as refusal:
+        return _not_us(refusal.status, _code(refusal.body))
+    except (PartnerUnknown, ValidationError):
         return Unknown()
-    return Told("sms") if any(tracking_number in message["body"] for message in sent["messages"]) else None
+    return Told("sms") if any(tracking_number in (message.body or "") for message in sent) else None
 
 
 def _messages() -> str:
     return f"/2010-04-01/Accounts/{settings().twilio_account_sid}/Messages.json"
+
+
+def _code(refusal: Any) -> int | None:
+    code = refusal.get("code") if isinstance(refusal, dict) else None
+    return code if isinstance(code, int) else None
+
+
+def _not_us(status: int, code: int | None) -> Unknown:
+    log.error("Twilio refuses us, not the number; it will be asked again", status=status, code=code)
+    return Unknown()
 
 
 @cache
