@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ValidationError
 
-from services.logistics import progress, standard_webhooks, store, tracking, views
+from services.logistics import header_token, progress, standard_webhooks, store, tracking, views
 from services.logistics.settings import settings
 from services.logistics.tracking import Scan
 from services.logistics.views import ShipmentView
@@ -51,13 +51,13 @@ async def get_shipment(shipment_id: UUID, reader: Reader) -> ShipmentView:
 
 SIGNED_BODY = {
     "parameters": [
-        {"name": f"webhook-{name}", "in": "header", "required": True, "schema": {"type": "string"}}
-        for name in ("id", "timestamp", "signature")
+        {"name": f"webhook-{name}", "in": "header", "required": False, "schema": {"type": "string"}}
+        for name in ("id", "timestamp", "signature", "token")
     ],
     "requestBody": {
         "required": True,
         "description": "https://developer.dhl.com/api-reference/shipment-tracking-unified-push",
-        "content": {"application/json": {"schema": {"type": "object", "required": ["shipments"]}}},
+        "content": {"application/json": {"schema": {"type": "object"}}},
     },
 }
 
@@ -71,10 +71,13 @@ class _Told:
 
 
 async def _signed(request: Request) -> _Told:
-    """The signature is checked before anything is read, and before there is a transaction."""
+    """The signature, or token, is checked before anything is read, and before there is a transaction."""
     body = await read_body(request)
     try:
-        webhook_id = standard_webhooks.verify(settings().webhook_keys, request.headers, body, telemetry.now())
+        if (token := request.headers.get(header_token.HEADER)) is not None:
+            webhook_id = header_token.verify(settings().webhook_tokens, token, body)
+        else:
+            webhook_id = standard_webhooks.verify(settings().webhook_keys, request.headers, body, telemetry.now())
         bounds.check_json(body)
         scans = tracking.read(body)
     except standard_webhooks.NotSigned as error:
@@ -87,10 +90,11 @@ async def _signed(request: Request) -> _Told:
 
 @webhooks.post("/dhl", openapi_extra=SIGNED_BODY)
 async def take_scans(told: Annotated[_Told, Depends(_signed)], tx: Tx) -> Taken:
-    """Scans of any carrier's parcels, in the form of DHL's Shipment Tracking Unified Push, signed by Standard Webhooks.
+    """Scans of any carrier's parcels, in the form of DHL's Shipment Tracking Unified Push, signed by Standard Webhooks or with
+    the token of the subscription.
 
-    A scan of a number that is not known here is kept until it is. 401 when the signature is not right or not of these
-    five minutes."""
+    A scan of a number that is not known here is kept until it is. What tells of the subscription itself is taken and
+    changes nothing. 401 when the token or the signature is not right, or the signature not of these five minutes."""
     if not await store.take_webhook(tx, "dhl", told.webhook_id):
         return Taken(scans=0)
     await store.keep_scans(tx, told.scans)

@@ -4,7 +4,7 @@ from functools import cache
 
 from pydantic import Field, SecretStr, field_validator
 
-from services.logistics import standard_webhooks
+from services.logistics import header_token, standard_webhooks
 from services.logistics.routing import CarrierName, Rule
 from shared.events.fields import Address
 from shared.settings import Settings
@@ -39,6 +39,9 @@ class LogisticsSettings(Settings):
     dhl_webhook_secret: SecretStr | None = Field(
         None, description="Standard Webhooks secret (whsec_…) of tracking webhooks; two, comma between, while it is changed."
     )
+    dhl_webhook_token: SecretStr | None = Field(
+        None, description="Token, at least 32 characters, that DHL's Unified Push sends as webhook-token; two, comma between."
+    )
     twilio_url: str | None = Field(None, description="Base URL of Twilio; without one shoppers are told in the app.")
     twilio_account_sid: str = Field("", description="Twilio account.")
     twilio_auth_token: SecretStr = Field(SecretStr(""), description="Twilio token.")
@@ -51,10 +54,23 @@ class LogisticsSettings(Settings):
             standard_webhooks.keys(secret.get_secret_value())
         return secret
 
+    @field_validator("dhl_webhook_token")
+    @classmethod
+    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is None or not secret.get_secret_value():  # Docker Compose says nothing by an empty value
+            return None
+        header_token.tokens(secret.get_secret_value())
+        return secret
+
     @property
     def webhook_keys(self) -> tuple[bytes, ...]:
         """The keys that tracking webhooks may be signed with; none when no secret is set."""
         return standard_webhooks.keys(self.dhl_webhook_secret.get_secret_value()) if self.dhl_webhook_secret else ()
+
+    @property
+    def webhook_tokens(self) -> tuple[bytes, ...]:
+        """The tokens that tracking webhooks may come with; none when none is set."""
+        return header_token.tokens(self.dhl_webhook_token.get_secret_value()) if self.dhl_webhook_token else ()
 
 
 @cache

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from services.logistics.shipping import Shipment
 from shared.events.fields import one_line, text
@@ -53,11 +53,19 @@ class _Tracked(BaseModel):
 class _Notification(BaseModel):
     """The body of DHL's Shipment Tracking Unified Push (https://developer.dhl.com/api-reference/shipment-tracking-unified-push)."""
 
-    shipments: Annotated[list[_Tracked], Field(max_length=1000)]
+    scope: str | None = None
+    shipments: Annotated[list[_Tracked], Field(max_length=1000)] = []
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if "shipments" not in self.model_fields_set and self.scope is None:
+            raise ValueError("has neither shipments nor the scope of a message about the subscription")
+        return self
 
 
 def read(body: bytes) -> list[Scan]:
-    """The scans a tracking notification tells of, each once. Raises pydantic's ValidationError for what is none."""
+    """The scans a tracking notification tells of, each once; none when it is about the subscription (subscription.validate,
+    subscription.failure, …). Raises pydantic's ValidationError for what is neither."""
     tracked = _Notification.model_validate_json(body).shipments
     known = {status.value for status in Status}
     scans = {

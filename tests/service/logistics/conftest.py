@@ -1,6 +1,7 @@
 """Logistics reads its settings once a process; each module of tests has a house, and so settings, of its own."""
 
 import os
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -11,9 +12,11 @@ from services.logistics.settings import settings
 
 @pytest.fixture(scope="module", autouse=True)
 def _own_settings() -> Iterator[None]:
-    """Partners that hang are given up after a second instead of five."""
-    os.environ["ORDERBUS_PARTNER_TIMEOUT"] = "1"
+    """Partners that hang are given up after a second instead of five; webhooks may come with a token."""
+    own = {"ORDERBUS_PARTNER_TIMEOUT": "1", "ORDERBUS_DHL_WEBHOOK_TOKEN": f"{secrets.token_hex(16)},{secrets.token_hex(16)}"}
+    os.environ.update(own)
     for remembered in (settings, carriers.carriers, sms._twilio):
         remembered.cache_clear()
     yield
-    del os.environ["ORDERBUS_PARTNER_TIMEOUT"]
+    for name in own:
+        del os.environ[name]

@@ -124,6 +124,43 @@ async def test_a_webhook_that_is_not_signed_rightly_or_is_old_changes_nothing(bu
     assert (await of_order(logistics, order_id))["state"] == "booked"
 
 
+async def test_dhls_own_push_comes_with_the_token_of_the_subscription_and_is_taken_once(
+    bus: Bus, logistics: Client, order_id: str
+) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+    body = a_scan(waybill, "transit")
+
+    for token in settings().webhook_tokens:
+        answer = await logistics.post("/api/webhooks/dhl", content=body, headers={"webhook-token": token.decode()})
+        assert answer.status_code == 200
+
+    assert answer.json() == {"scans": 0}
+    await bus.expect(ShipmentInTransit, order_id=order_id)
+    assert len(bus.all(ShipmentInTransit, order_id=order_id)) == 1
+
+
+async def test_a_wrong_token_changes_nothing_and_a_signature_beside_it_does_not_help(
+    bus: Bus, logistics: Client, order_id: str
+) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+    body = a_scan(waybill, "delivered")
+
+    for token in ("", "x" * 32):
+        assert await post(logistics, body, {"webhook-token": token}) == 401
+        assert await post(logistics, body, {"webhook-token": token, **signed(body)}) == 401
+
+    assert (await of_order(logistics, order_id))["state"] == "booked"
+
+
+async def test_what_dhl_tells_of_the_subscription_is_taken(logistics: Client) -> None:
+    body = orjson.dumps({"scope": "subscription.validate", "secret": "-"})
+    token = settings().webhook_tokens[0].decode()
+
+    answer = await logistics.post("/api/webhooks/dhl", content=body, headers={"webhook-token": token})
+
+    assert (answer.status_code, answer.json()) == (200, {"scans": 0})
+
+
 async def test_a_scan_that_comes_before_the_booking_is_answered_is_not_lost(
     bus: Bus, logistics: Client, sandbox: Client, order_id: str
 ) -> None:

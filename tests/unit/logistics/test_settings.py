@@ -43,3 +43,17 @@ def test_a_webhook_secret_that_is_none_stops_the_service_without_being_printed(m
     with pytest.raises(ValidationError) as refusal:
         LogisticsSettings()
     assert "*secret*" not in str(refusal.value)
+
+
+def test_a_webhook_token_that_could_be_guessed_stops_the_service_without_being_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERBUS_DHL_WEBHOOK_TOKEN", "*guessed*")
+
+    with pytest.raises(ValidationError, match="32 characters") as refusal:
+        LogisticsSettings()
+    assert "*guessed*" not in str(refusal.value)
+
+
+def test_no_webhook_token_is_none_and_an_empty_one_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERBUS_DHL_WEBHOOK_TOKEN", "")
+
+    assert LogisticsSettings().webhook_tokens == ()

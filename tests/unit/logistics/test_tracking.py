@@ -35,11 +35,19 @@ def test_a_carriers_words_are_kept_in_a_line() -> None:
     assert len(scan.description) == 500
 
 
+@pytest.mark.parametrize("scope", ["subscription.validate", "subscription.failure"])
+def test_what_is_about_the_subscription_tells_of_no_scan(scope: str) -> None:
+    assert tracking.read(f'{{"scope":"{scope}","secret":"-","self":"https://api-eu.dhl.com/-"}}'.encode()) == []
+
+
 @pytest.mark.parametrize(
     "body",
     [
         b"",
         b"[]",
+        b"{}",
+        b'{"scope":null}',
+        b'{"scope":"subscription.push","shipments":[{}]}',
         b'{"shipments":[{"id":""}]}',
         b'{"shipments":[{"id":"1","status":{}}]}',
         a_notification(id="a\\u0000"),
