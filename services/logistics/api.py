@@ -1,19 +1,22 @@
 """HTTP in."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ValidationError
 
 from services.logistics import header_token, progress, standard_webhooks, store, tracking, views
+from services.logistics.jobs import LABELS_KEPT
 from services.logistics.settings import settings
+from services.logistics.shipping import State
 from services.logistics.tracking import Scan
 from services.logistics.views import ShipmentView
 from shared import bounds, cards, telemetry
 from shared.auth import of_every_shop, scope
 from shared.codec import explain
+from shared.database import Reader as DatabaseReader
 from shared.events.fields import OrderId
 from shared.http import Reader, Signed, Transactional, Tx, read_body
 from shared.problems import NotFound, Unauthenticated, Unprocessable
@@ -43,6 +46,37 @@ async def list_shipments(order_id: Annotated[OrderId, Query()], reader: Reader) 
 @shipments.get("/{shipment_id}", dependencies=[scope("shipments:read"), of_every_shop])
 async def get_shipment(shipment_id: UUID, reader: Reader) -> ShipmentView:
     """One parcel."""
+    return await _shipment(reader, shipment_id)
+
+
+PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}, "description": "The label."}}
+
+
+@shipments.get(
+    "/{shipment_id}/label",
+    dependencies=[scope("shipments:read"), of_every_shop],
+    response_class=Response,
+    responses=PDF,
+)
+async def get_label(shipment_id: UUID, reader: Reader) -> Response:
+    """The parcel's label as its carrier gave it, a PDF to print; it shows whom the parcel is for.
+
+    404 when it is not booked yet, is cancelled, or its carrier gave no label: our own fleet gives none, and DHL's comes only with
+    the answer to the booking. It is here for 30 days."""
+    shipment = await _shipment(reader, shipment_id)
+    if shipment.state is State.CANCELLED:
+        raise NotFound(f"shipment {shipment_id} is cancelled: its label, if any, must not be used")
+    if shipment.waybill is None:
+        raise NotFound(f"shipment {shipment_id} has no waybill yet")
+    label = await views.label(reader, shipment_id)
+    if label is None:
+        raise NotFound(
+            f"no label of {shipment.waybill} is here: {shipment.carrier} gave none, or over {LABELS_KEPT.days} days ago"
+        )
+    return Response(label, media_type="application/pdf", headers={"cache-control": "no-store"})
+
+
+async def _shipment(reader: DatabaseReader, shipment_id: UUID) -> ShipmentView:
     found = await views.shipment(reader, shipment_id)
     if found is None:
         raise NotFound(f"there is no shipment {shipment_id}")

@@ -7,7 +7,7 @@ from functools import partial
 from services.logistics import notify as messages
 from services.logistics import progress, shipping, sms, store, views
 from services.logistics.carriers import carriers
-from services.logistics.shipping import Answer, Errand, Kind, Moot, Unknown
+from services.logistics.shipping import Answer, Booked, Errand, Kind, Moot, Unknown
 from shared.database import Tx
 from shared.intents import Job
 from shared.timers import Duties
@@ -17,6 +17,9 @@ BACKOFF = [timedelta(seconds=seconds) for seconds in (1, 2, 5, 15, 60)]
 
 WEBHOOKS_KEPT = timedelta(days=30)
 """Longer than any partner goes on sending a notification that we did not take."""
+
+LABELS_KEPT = timedelta(days=30)
+"""DHL takes a parcel within ten days of its label. A label shows whom it is for: it is not kept longer than it is needed."""
 
 every = Duties()
 
@@ -57,6 +60,13 @@ async def _record(kind: Kind, tx: Tx, answered: Sequence[tuple[Errand, Answer]])
         id = errand.shipment.order_id
         after[id] = shipping.learn(after[id], answer, tx.now)
     await progress.settle(tx, before, after)
+    labels = {
+        errand.shipment.shipment_id: answer.label
+        for errand, answer in answered
+        if isinstance(answer, Booked) and answer.label and after[errand.shipment.order_id].waybill == answer.waybill
+    }
+    if labels:
+        await store.keep_labels(tx, labels)
     await store.reschedule(tx, kind, [(errand, _next_try(tx, errand, answer)) for errand, answer in answered])
 
 
@@ -88,3 +98,9 @@ async def match_early_scans(tx: Tx) -> int:
 async def forget_old_webhooks(tx: Tx) -> int:
     """Drop the ids of webhooks that nobody sends any more."""
     return await store.forget_webhooks(tx, tx.now - WEBHOOKS_KEPT)
+
+
+@every(timedelta(hours=1))
+async def forget_old_labels(tx: Tx) -> int:
+    """Drop the labels that nobody prints any more."""
+    return await store.forget_labels(tx, tx.now - LABELS_KEPT)

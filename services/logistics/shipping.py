@@ -1,6 +1,6 @@
 """What is known of an order's parcel, what its facts add up to, and what follows when one more becomes known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -19,6 +19,9 @@ from shared.events.shipments import (
     TrackingPushed,
 )
 from shared.records import replace
+
+LARGEST_LABEL = 2 * 1024 * 1024
+"""Bytes; a label as PDF is some hundred kilobytes. The table of labels has the same bound."""
 
 LONGEST_CONTENTS = 70
 """Carriers print the contents on the label; DHL takes no more."""
@@ -46,10 +49,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """The carrier has a waybill for the parcel."""
+    """The carrier has a waybill for the parcel. Its label, a PDF, comes once at most: with the answer to the booking."""
 
     waybill: str
     tracking_url: str | None = None
+    label: bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

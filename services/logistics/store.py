@@ -1,6 +1,6 @@
 """SQL that writes, inside a transaction it is given. One statement for the whole batch."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -156,6 +156,32 @@ async def call_off(tx: Tx, shipments: Collection[Shipment]) -> set[UUID]:
         sorted(shipment.shipment_id for shipment in shipments),
     )
     return {row["shipment_id"] for row in rows if row["kind"] == "book" and row["attempts"] > 0}
+
+
+async def keep_labels(tx: Tx, labels: Mapping[UUID, bytes]) -> None:
+    """Keep the labels of shipments that are known, to be printed."""
+    await tx.execute(
+        """
+        INSERT INTO label (shipment_id, content, kept_at) SELECT *, $3 FROM unnest($1::uuid[], $2::bytea[])
+        ON CONFLICT ON CONSTRAINT label_is_one_a_shipment DO NOTHING
+        """,
+        list(labels),
+        list(labels.values()),
+        tx.now,
+    )
+
+
+async def forget_labels(tx: Tx, before: datetime) -> int:
+    """Labels of parcels that have long been handed over; how many were dropped."""
+    rows = await tx.fetch(
+        """
+        DELETE FROM label WHERE shipment_id IN (
+            SELECT shipment_id FROM label WHERE kept_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED)
+        RETURNING 1
+        """,
+        before,
+    )
+    return len(rows)
 
 
 async def take_webhook(tx: Tx, provider: str, webhook_id: str) -> bool:

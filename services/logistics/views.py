@@ -50,6 +50,12 @@ async def shipment(reader: Reader, shipment_id: UUID) -> ShipmentView | None:
     return _view(row) if row else None
 
 
+async def label(reader: Reader, shipment_id: UUID) -> bytes | None:
+    """The shipment's label, a PDF; None when there is none, or none any more."""
+    content: bytes | None = await reader.fetchval("SELECT content FROM label WHERE shipment_id = $1", shipment_id)
+    return content
+
+
 def _view(row: Any) -> ShipmentView:
     return ShipmentView(**dict(row))
 

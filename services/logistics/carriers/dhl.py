@@ -3,6 +3,7 @@
 A shipment asked for twice is made twice there: MyDHL knows no idempotency key. It does find shipments by the shipper's own
 reference, so whenever one may have been made already we ask for it first, and take over what is found."""
 
+from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from textwrap import wrap
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationEr
 
 from services.logistics.settings import LogisticsSettings
 from services.logistics.shipping import (
+    LARGEST_LABEL,
     Answer,
     Booked,
     Collected,
@@ -82,6 +84,15 @@ class _Made(BaseModel):
 
     waybill: Annotated[str, text(64)] = Field(alias="shipmentTrackingNumber")
     events: Any = None
+    documents: Any = None
+
+
+class _Document(BaseModel):
+    content: str
+    kind: str = Field(alias="typeCode")
+
+
+_documents = TypeAdapter(list[_Document])
 
 
 class _Tracking(BaseModel):
@@ -103,7 +114,7 @@ class Dhl:
             return found
         try:
             made = await self._api.call("POST", "/shipments", json=request(shipment, self._told, datetime.now(UTC)))
-            return _booked(_Made.model_validate(made))
+            return _booked(answer := _Made.model_validate(made), _label(answer))
         except PartnerRefused as refusal:
             return Refused(_reason(refusal)) if refusal.status in UNFIT else _not_us(refusal)
         except PartnerUnknown:
@@ -204,8 +215,21 @@ def _party(address: Address, phone: str | None) -> dict[str, Any]:
     }
 
 
-def _booked(made: _Made) -> Booked:
-    return Booked(made.waybill, f"https://www.dhl.com/en/express/tracking.html?AWB={made.waybill}")
+def _booked(made: _Made, label: bytes | None = None) -> Booked:
+    return Booked(made.waybill, f"https://www.dhl.com/en/express/tracking.html?AWB={made.waybill}", label)
+
+
+def _label(made: _Made) -> bytes | None:
+    """The PDF to print. What comes without one that can be kept is booked all the same."""
+    try:
+        labels = [each.content for each in _documents.validate_python(made.documents or []) if each.kind == "label"]
+        content = b64decode(labels[0], validate=True) if labels else b""
+    except ValueError:  # pydantic's, or that it is not base64
+        content = b""
+    if content.startswith(b"%PDF-") and len(content) <= LARGEST_LABEL:
+        return content
+    log.warning("DHL's answer has no label that can be kept", waybill=made.waybill)
+    return None
 
 
 def _reason(refusal: PartnerRefused) -> str:

@@ -1,5 +1,6 @@
 """Whatever MyDHL answers is an answer: nothing that it says, or leaves out, is an exception."""
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ from pydantic import SecretStr
 
 from services.logistics.carriers.dhl import Dhl
 from services.logistics.settings import LogisticsSettings
-from services.logistics.shipping import Answer, Booked, Collected, NotBooked, Refused, Unknown, Withdrawn
+from services.logistics.shipping import LARGEST_LABEL, Answer, Booked, Collected, NotBooked, Refused, Unknown, Withdrawn
 from tests.builders import an_address
 from tests.unit.logistics.answering import answering
 from tests.unit.logistics.parcels import a_booked_shipment, a_paid_shipment
@@ -33,7 +34,34 @@ async def test_a_booking_says_its_number() -> None:
     answer = await book((201, {"shipmentTrackingNumber": "1234567890", "documents": []}))
 
     assert isinstance(answer, Booked)
-    assert answer.waybill == "1234567890"
+    assert (answer.waybill, answer.label) == ("1234567890", None)
+
+
+def a_document(content: bytes = b"%PDF-1.4 label", kind: str = "label") -> dict[str, str]:
+    return {"imageFormat": "PDF", "content": b64encode(content).decode(), "typeCode": kind}
+
+
+@pytest.mark.parametrize(
+    ("documents", "label"),
+    [
+        ([a_document()], b"%PDF-1.4 label"),
+        ([a_document(b"%PDF-1.4 invoice", "invoice"), a_document()], b"%PDF-1.4 label"),
+        ([a_document(b"%PDF-1.4 invoice", "invoice")], None),
+        ([a_document(b"^XA no PDF ^XZ")], None),
+        ([a_document(b"%PDF-" + b" " * LARGEST_LABEL)], None),
+        ([{**a_document(), "content": "no base64!"}], None),
+        ([{**a_document(), "content": "é"}], None),
+        ([{**a_document(), "content": None}], None),
+        (["label"], None),
+        ({"label": "-"}, None),
+        (None, None),
+    ],
+)
+async def test_a_booking_has_its_label_when_there_is_one_and_is_one_without(documents: object, label: bytes | None) -> None:
+    answer = await book((201, {"shipmentTrackingNumber": "1234567890", "documents": documents}))
+
+    assert isinstance(answer, Booked)
+    assert answer.label == label
 
 
 @pytest.mark.parametrize("said", NO_ANSWERS)
