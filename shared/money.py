@@ -4,7 +4,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Annotated
 
-from babel.numbers import get_currency_precision, is_currency
+from babel.numbers import is_currency
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
@@ -36,10 +36,22 @@ class Money(BaseModel):
         return f"{to_major(self.amount, self.currency)} {self.currency}"
 
 
-@cache
+_ISO_4217 = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+_WHOLE_HERE = "AFN ALL IQD IRR KPW LAK LBP MGA MMK RSD SOS SYP YER ADP BYR ESP ITL LUF MGF MRO SLL STD TMM TRL ZMK ZWD"
+"""Counted in whole ones since 0.1.0, which took its decimals from Unicode CLDR, where ISO 4217 says 2 (3 for IQD); from ADP on
+they are withdrawn. What is kept in them must not change its meaning: docs/decisions/0006-money-as-integers.md."""
+
+_EXPONENTS = {code: decimals for decimals, codes in (*_ISO_4217.items(), (0, _WHOLE_HERE)) for code in codes.split()}
+
+
 def exponent(currency: str) -> int:
-    """How many decimals the currency has: 2 for CNY, 0 for JPY, 3 for KWD (Unicode CLDR, by way of Babel)."""
-    return get_currency_precision(currency)
+    """How many decimals the currency has: 2 for CNY, 0 for JPY, 3 for KWD. Written down here: no new version of a library may
+    change what a kept amount is worth."""
+    return _EXPONENTS.get(currency, 2)
 
 
 def to_major(amount: int, currency: str) -> Decimal:

@@ -2,9 +2,13 @@
 
 from decimal import Decimal
 
+import iso4217
 import pytest
 
-from shared.money import to_major, to_minor
+from shared.money import exponent, to_major, to_minor
+
+WHOLE_HERE = frozenset(["AFN", "ALL", "IQD", "IRR", "KPW", "LAK", "LBP", "MGA", "MMK", "RSD", "SOS", "SYP", "YER"])
+"""As docs/decisions/0006-money-as-integers.md tells who sells in them."""
 
 
 def test_money_has_no_fractions_of_its_minor_unit() -> None:
@@ -13,3 +17,15 @@ def test_money_has_no_fractions_of_its_minor_unit() -> None:
     assert to_major(29900, "CNY") == Decimal("299.00")
     with pytest.raises(ValueError, match="more decimals"):
         to_minor(Decimal("0.001"), "CNY")
+
+
+def test_decimals_are_those_of_iso_4217_but_for_the_currencies_that_were_kept_in_whole_ones() -> None:
+    published = {currency.code: currency.exponent for currency in iso4217.Currency if currency.exponent is not None}
+
+    assert {code for code, decimals in published.items() if exponent(code) != decimals} == WHOLE_HERE
+    assert {exponent(code) for code in WHOLE_HERE} == {0}
+
+
+@pytest.mark.parametrize(("currency", "decimals"), [("HUF", 2), ("IDR", 2), ("COP", 2), ("RSD", 0), ("SLL", 0), ("ESP", 0)])
+def test_a_kept_amount_is_worth_what_it_was_in_0_1_0(currency: str, decimals: int) -> None:
+    assert exponent(currency) == decimals
