@@ -8,6 +8,8 @@ from deploy.sandbox.stripe import errors
 MOST_FIELDS = 500
 LARGEST_AMOUNT = 99_999_999
 """Stripe takes amounts of at most eight digits."""
+THREE_DECIMALS = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+"""Their amounts are in thousandths, the last digit 0."""
 
 
 class Form:
@@ -37,11 +39,13 @@ class Form:
     def flag(self, name: str) -> bool:
         return self.text(name) == "true"
 
-    def amount(self, name: str) -> int:
-        """A positive amount in minor units."""
+    def amount(self, name: str, currency: str) -> int:
+        """A positive amount in the currency's minor units."""
         value = self.integer(name)
         if value > LARGEST_AMOUNT:
             raise errors.invalid(name, f"Amount must be no more than {LARGEST_AMOUNT}.", "amount_too_large")
+        if currency in THREE_DECIMALS and value % 10:
+            raise errors.invalid(name, f"The last digit of an amount in {currency} must be 0.", "parameter_invalid_integer")
         return value
 
     def integer(self, name: str) -> int:

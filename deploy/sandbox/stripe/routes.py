@@ -32,8 +32,8 @@ def api(account: Account, edge: Edge, shopper: Shopper, events: Events) -> APIRo
     @router.post("/payment_intents/{id}/capture")
     async def capture_intent(id: str, request: Request) -> Response:
         async def capture(form: Form) -> Answer:
-            amount = form.amount("amount_to_capture") if form.text("amount_to_capture") else None
             intent = account.intent(id)
+            amount = form.amount("amount_to_capture", intent.currency) if form.text("amount_to_capture") else None
             intents.capture(intent, amount)
             return answer_with(intent.document(expand_charge=form.expands("latest_charge")))
 
@@ -56,7 +56,7 @@ def api(account: Account, edge: Edge, shopper: Shopper, events: Events) -> APIRo
     async def make_refund(request: Request) -> Response:
         async def refund(form: Form) -> Answer:
             intent = account.intent_named(form.required("payment_intent"))
-            wanted = form.amount("amount") if form.text("amount") else None
+            wanted = form.amount("amount", intent.currency) if form.text("amount") else None
             made = account.refund(intent, wanted, form.text("reason") or None, form.group("metadata"))
             return answer_with(made.document())
 
@@ -88,8 +88,8 @@ def api(account: Account, edge: Edge, shopper: Shopper, events: Events) -> APIRo
 
 
 async def _charge(account: Account, edge: Edge, request: Request, form: Form) -> Answer:
-    amount = form.amount("amount")
     currency = form.currency("currency")
+    amount = form.amount("amount", currency)
     payment_method = form.required("payment_method")
     capture_method = form.choice("capture_method", ("automatic", "automatic_async", "manual"))
     # The product always confirms in the same call, so an intent that waits for it is not played here.

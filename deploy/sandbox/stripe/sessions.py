@@ -60,8 +60,9 @@ def total(form: Form) -> tuple[int, str]:
     currencies = set()
     for row in rows:
         form.required(f"{row}[price_data][product_data][name]")
-        currencies.add(form.currency(f"{row}[price_data][currency]"))
-        amount += form.amount(f"{row}[price_data][unit_amount]") * form.integer(f"{row}[quantity]")
+        currency = form.currency(f"{row}[price_data][currency]")
+        currencies.add(currency)
+        amount += form.amount(f"{row}[price_data][unit_amount]", currency) * form.integer(f"{row}[quantity]")
     if len(currencies) > 1:
         raise errors.invalid("line_items", "All line items must have the same currency.")
     return amount, currencies.pop()

@@ -6,6 +6,7 @@ _NO_DECIMALS = frozenset(
     ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
 )
 _THREE_DECIMALS = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
+"""Of which the third has to be 0: cards know two."""
 
 
 class NoSuchUnit(ValueError):
@@ -15,10 +16,8 @@ class NoSuchUnit(ValueError):
 def to_stripe(money: Money) -> int:
     """The amount as Stripe counts it. Raises NoSuchUnit for a fraction that Stripe has no unit for."""
     shift = _exponent(money.currency) - exponent(money.currency)
-    if shift >= 0:
-        return int(money.amount * 10**shift)
-    amount, rest = divmod(money.amount, 10**-shift)
-    if rest:
+    amount, rest = (money.amount * 10**shift, 0) if shift >= 0 else divmod(money.amount, 10**-shift)
+    if rest or (money.currency in _THREE_DECIMALS and amount % 10):
         raise NoSuchUnit(f"Stripe has no unit as small as that of {money}")
     return int(amount)
 

@@ -46,17 +46,12 @@ class Stripe:
 
     async def refund(self, payment: Payment, refund: Refund) -> refunds.Answer:
         """Send money back; the same whichever way it was taken."""
-        assert payment.reference is not None, "only captured money goes back"
-        form = {
-            "payment_intent": payment.reference,
-            "amount": str(amounts.to_stripe(refund.amount)),
-            "metadata[refund_id]": refund.id,
-            "metadata[order_id]": refund.order_id,
-        }
         try:
-            made = await self.post("/v1/refunds", f"refund-{payment.id}-{refund.id}", form)
+            made = await self.post("/v1/refunds", f"refund-{payment.id}-{refund.id}", _refund_form(payment, refund))
         except PartnerRefused as refused:
             return refunds.Refused(reason_of(refused))
+        except amounts.NoSuchUnit as no_such_unit:
+            return refunds.Refused(str(no_such_unit))
         if made["status"] in ("failed", "canceled"):
             return refunds.Refused(made.get("failure_reason") or made["status"])
         # a pending one is taken for sent. A bank may return it days later: only Stripe's refund.failed tells
@@ -69,6 +64,16 @@ class Stripe:
             if _is_about_us(refused):
                 raise PartnerUnknown(f"stripe: HTTP {refused.status} {_error(refused).get('message', '')}") from refused
             raise
+
+
+def _refund_form(payment: Payment, refund: Refund) -> Form:
+    assert payment.reference is not None, "only captured money goes back"
+    return {
+        "payment_intent": payment.reference,
+        "amount": str(amounts.to_stripe(refund.amount)),
+        "metadata[refund_id]": refund.id,
+        "metadata[order_id]": refund.order_id,
+    }
 
 
 def read_intent(intent: dict[str, Any]) -> Answer:

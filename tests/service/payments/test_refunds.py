@@ -3,6 +3,7 @@
 import asyncpg
 import pytest
 
+from shared.events.orders import RefundRequested
 from shared.events.payments import PaymentCaptured, PaymentRefunded, RefundFailed
 from shared.money import Money
 from tests.service.house import Bus, Client, House
@@ -141,6 +142,19 @@ async def until_kept(house: House, order_id: str, amount: int) -> None:
         await until(is_kept)
     finally:
         await connection.close()
+
+
+async def test_a_refund_that_the_provider_cannot_count_fails_and_says_why(
+    payments: Client, sandbox: Client, bus: Bus, order_id: str
+) -> None:
+    await order(bus, order_id, "card", "tok_ok", total=Money(amount=5120, currency="KWD"))
+    await bus.expect(PaymentCaptured, order_id=order_id)
+
+    wanted = Money(amount=125, currency="KWD")  # a third decimal
+    await bus.publish(RefundRequested(order_id=order_id, refund_id=f"{order_id}:part", amount=wanted, reason="damaged"))
+
+    assert "no unit as small" in (await bus.expect(RefundFailed, order_id=order_id)).reason
+    assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [0]
 
 
 async def test_what_the_shop_collected_is_refunded_when_the_shop_says_so(payments: Client, bus: Bus, order_id: str) -> None:

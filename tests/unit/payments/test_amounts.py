@@ -25,3 +25,10 @@ def test_an_amount_is_the_same_money_at_stripe_and_back(amount: int, currency: s
 def test_a_fraction_that_stripe_cannot_count_is_refused_not_rounded() -> None:
     with pytest.raises(NoSuchUnit):
         to_stripe(Money(amount=10001, currency="UYW"))
+
+
+@pytest.mark.parametrize("currency", ["BHD", "JOD", "KWD", "OMR", "TND"])
+def test_a_third_decimal_that_cards_do_not_know_is_refused_not_rounded(currency: str) -> None:
+    assert to_stripe(Money(amount=5120, currency=currency)) == 5120
+    with pytest.raises(NoSuchUnit, match="no unit as small"):
+        to_stripe(Money(amount=5124, currency=currency))

@@ -183,6 +183,13 @@ async def test_refunds_never_exceed_what_was_taken(stripe: httpx.AsyncClient) ->
     assert (await stripe.get(f"/refunds/{part.json()['id']}")).json() == part.json()
 
 
+async def test_a_refund_of_a_third_decimal_is_refused_like_a_charge(stripe: httpx.AsyncClient) -> None:
+    intent = (await stripe.post("/payment_intents", data=a_charge(amount=5120, currency="kwd"))).json()
+    refused = await stripe.post("/refunds", data={"payment_intent": intent["id"], "amount": "125"})
+
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "amount")
+
+
 async def test_money_that_was_not_taken_is_not_refunded(stripe: httpx.AsyncClient) -> None:
     intent = (await stripe.post("/payment_intents", data=a_charge("tok_review"))).json()
 
@@ -197,6 +204,7 @@ async def test_money_that_was_not_taken_is_not_refunded(stripe: httpx.AsyncClien
         ({"amount": "-5"}, "amount"),
         ({"amount": "9.99"}, "amount"),
         ({"amount": "100000000"}, "amount"),
+        ({"amount": "5124", "currency": "kwd"}, "amount"),
         ({"currency": "yuan"}, "currency"),
         ({"payment_method": "tok_unheard_of"}, "payment_method"),
         ({"confirm": "false"}, "confirm"),
