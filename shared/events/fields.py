@@ -95,7 +95,8 @@ class Address(Part):
 
 
 class PaymentChoice(Part):
-    """How the shopper pays: a channel and the token that the channel's own form gave. Never a card number."""
+    """How the shopper pays: a channel and the token that the channel's own form gave. Never a card number. `card` takes a payment
+    method of Stripe's (`pm_…`) or a token (`tok_…`)."""
 
     channel: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
     token: Annotated[str, text(200)] | None = None

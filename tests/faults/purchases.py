@@ -31,7 +31,7 @@ class Kind:
     ends: frozenset[str] = SHIPPED
     way: str = "http"
     channel: str = "card"
-    token: str | None = "tok_ok"
+    token: str | None = "pm_ok"
     postcode: str | None = None
     goods: str = "plenty"
     wrong_total: bool = False
@@ -50,13 +50,13 @@ EXTERNAL_DHL = Kind("order.paid, DHL", way="paid", postcode="10119", share=8)
 USUAL = (
     OWN_FLEET,
     Kind("card, DHL", postcode="10119", share=10),
-    Kind("redirect", channel="redirect", share=10),
-    Kind("redirect, DHL", channel="redirect", postcode="10119", share=4),
+    Kind("redirect", channel="redirect", token="tok_ok", share=10),
+    Kind("redirect, DHL", channel="redirect", token="tok_ok", postcode="10119", share=4),
     Kind("invoice", channel="invoice", token=None, share=10),
     Kind("the same request three times", copies=3, share=4),
     EXTERNAL,
     EXTERNAL_DHL,
-    Kind("card declined", CANCELLED, token="tok_declined", share=2),
+    Kind("card declined", CANCELLED, token="pm_declined", share=2),
     Kind("shelf is empty", CANCELLED, goods="none", share=2),
     Kind("the carrier refuses", HELD, postcode="00422", share=2),
     Kind("order.paid, wrong total", HELD, way="paid", wrong_total=True, share=2),

@@ -11,9 +11,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
 
-from deploy.stack import credentials, stack
+from deploy.stack import credentials, processes, stack
 from deploy.stack.credentials import SERVICES
 from deploy.stack.servers import Servers
 from deploy.stack.state import CHECKOUT, StackFolder, open_folder
@@ -64,11 +65,13 @@ async def gateway(installation: None, monkeypatch: pytest.MonkeyPatch) -> AsyncI
 
 @pytest.fixture
 async def up(old: Release, gateway: dict[str, Link]) -> AsyncIterator[tuple[StackFolder, dict[str, Any]]]:
-    """A stack as the previous release makes it: its schemas, its queues, its processes."""
+    """A stack as the previous release makes it: its schemas, its queues, its processes; but today's partners."""
     folder = open_folder(old.checkout / ".orderbus")
     try:
         await asyncio.to_thread(run, old, "deploy.cli", "up")
-        yield folder, folder.read(stack.FILE)
+        addresses = folder.read(stack.FILE)
+        await replace_partners(folder, addresses["sandbox"]["url"])
+        yield folder, addresses
     finally:
         await asyncio.to_thread(stack.down, folder=folder)
 
@@ -113,6 +116,27 @@ async def test_the_release_before_is_replaced_under_load_and_nobody_notices(
     assert fleet.deaths == 0
     assert scene.shoppers.turned_away == 0
     assert [letter for service in SERVICES for letter in await open_letters(scene, service)] == []
+
+
+async def replace_partners(folder: StackFolder, url: str) -> None:
+    """The sandbox of this version, told the same: partners do not wait for an upgrade, and know both releases' ways to ask."""
+    known = processes.recorded(folder, "sandbox")
+    assert known is not None, "the sandbox does not run"
+    told = psutil.Process(known.pid).environ() | {"PYTHONPATH": str(THIS.checkout)}
+    await asyncio.to_thread(processes.stop, folder, ["sandbox"])
+    command = [str(THIS.python), "-P", "-m", "deploy.sandbox"]
+    processes.spawn(folder, "sandbox", command, environment=told, directory=THIS.checkout)
+    async with httpx.AsyncClient(verify=PLAIN, trust_env=False, timeout=3) as client, asyncio.timeout(30):
+        while not await answers(client, f"{url}/health/ready"):
+            await asyncio.sleep(0.1)
+
+
+async def answers(client: httpx.AsyncClient, url: str) -> bool:
+    """Whether somebody says there that he is ready."""
+    try:
+        return (await client.get(url)).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def lead_to(gateway: dict[str, Link], replicas: Iterable[Replica]) -> None:

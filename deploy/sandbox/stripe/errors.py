@@ -38,6 +38,11 @@ def unknown(kind: str, id: str, param: str = "id", status: int = 404) -> StripeE
     return StripeError(status, "invalid_request_error", message, code="resource_missing", param=param)
 
 
+def token_as_payment_method(token: str) -> StripeError:
+    how = f"Instead, use payment_method_data with type=card and card[token]={token}."
+    return invalid("payment_method", f"A token may not be passed in as a PaymentMethod. {how}")
+
+
 def unexpected_state(message: str, intent: Document) -> StripeError:
     return StripeError(400, "invalid_request_error", message, code="payment_intent_unexpected_state", payment_intent=intent)
 

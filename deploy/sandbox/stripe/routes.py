@@ -14,6 +14,7 @@ from deploy.sandbox.stripe.form import Form
 from deploy.sandbox.stripe.replays import Answer, answer_with
 from deploy.sandbox.stripe.sessions import Session
 from deploy.sandbox.stripe.shopper import Events, Shopper
+from deploy.sandbox.stripe.tokens import Card
 
 
 def api(account: Account, edge: Edge, shopper: Shopper, events: Events) -> APIRouter:
@@ -90,12 +91,11 @@ def api(account: Account, edge: Edge, shopper: Shopper, events: Events) -> APIRo
 async def _charge(account: Account, edge: Edge, request: Request, form: Form) -> Answer:
     currency = form.currency("currency")
     amount = form.amount("amount", currency)
-    payment_method = form.required("payment_method")
     capture_method = form.choice("capture_method", ("automatic", "automatic_async", "manual"))
     # The product always confirms in the same call, so an intent that waits for it is not played here.
     if not form.flag("confirm"):
         raise errors.invalid("confirm", "The sandbox only takes payment intents that are confirmed at once.")
-    card = tokens.card(payment_method)
+    payment_method, card = _charged(form)
     await edge.before(card.call, request)
     intent = account.charge(
         amount,
@@ -109,6 +109,16 @@ async def _charge(account: Account, edge: Edge, request: Request, form: Form) ->
     if card.decline_code:
         raise intent.declined()
     return edge.after(card.call, intent.document(expand_charge=form.expands("latest_charge")))
+
+
+def _charged(form: Form) -> tuple[str, Card]:
+    """The payment method that is charged: one that there is, or one that is made of a token."""
+    token = form.text("payment_method_data[card][token]")
+    if form.text("payment_method") or not token:
+        id = form.required("payment_method")
+        return id, tokens.payment_method(id)
+    form.required("payment_method_data[type]")
+    return identifiers.new("pm_"), tokens.card(token)
 
 
 async def _open_session(account: Account, edge: Edge, shopper: Shopper, request: Request, form: Form) -> Answer:

@@ -55,11 +55,21 @@ VISITS: dict[str, Visit | None] = {
 }
 
 
-def card(payment_method: str) -> Card:
-    """Raises StripeError for a payment method that does not exist."""
-    if payment_method not in CARDS:
-        raise errors.unknown("PaymentMethod", payment_method, "payment_method", status=400)
-    return CARDS[payment_method]
+def card(token: str) -> Card:
+    """Raises StripeError for a token that does not exist."""
+    if token not in CARDS:
+        raise errors.unknown("token", token, "payment_method_data[card][token]", status=400)
+    return CARDS[token]
+
+
+def payment_method(id: str) -> Card:
+    """The one that its name says: `pm_ok` is charged as `tok_ok`. Raises StripeError for one that does not exist."""
+    if id.startswith("tok_"):
+        raise errors.token_as_payment_method(id)
+    token = f"tok_{id.removeprefix('pm_')}"
+    if token not in CARDS:
+        raise errors.unknown("PaymentMethod", id, "payment_method", status=400)
+    return CARDS[token]
 
 
 def visit(token: str) -> Visit | None:

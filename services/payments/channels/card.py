@@ -60,7 +60,7 @@ def _form(payment: Payment) -> Form:
     return {
         "amount": str(amounts.to_stripe(terms.amount)),
         "currency": terms.amount.currency.lower(),
-        "payment_method": terms.token or "",
+        **_charged(terms.token or ""),
         "payment_method_types[]": "card",
         "confirm": "true",
         "error_on_requires_action": "true",  # nobody is there to answer a 3-D Secure question; redirect is for that
@@ -68,3 +68,10 @@ def _form(payment: Payment) -> Form:
         "metadata[payment_id]": str(payment.id),
         "expand[]": "latest_charge",
     }
+
+
+def _charged(token: str) -> Form:
+    """A payment method (`pm_…`), or a token (`tok_…`) of which Stripe makes one."""
+    if token.startswith("tok_"):
+        return {"payment_method_data[type]": "card", "payment_method_data[card][token]": token}
+    return {"payment_method": token}

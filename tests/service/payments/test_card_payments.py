@@ -18,10 +18,11 @@ from tests.service.payments.customer import (
 )
 
 
+@pytest.mark.parametrize("token", ["tok_ok", "pm_ok"])
 async def test_an_order_is_charged_once_it_is_placed_and_its_stock_set_aside(
-    payments: Client, sandbox: Client, bus: Bus, order_id: str
+    payments: Client, sandbox: Client, bus: Bus, order_id: str, token: str
 ) -> None:
-    await order(bus, order_id, "card", "tok_ok")
+    await order(bus, order_id, "card", token)
 
     captured = await bus.expect(PaymentCaptured, order_id=order_id)
 
@@ -46,7 +47,12 @@ async def test_events_that_come_twice_and_the_wrong_way_round_charge_once(
 
 @pytest.mark.parametrize(
     ("token", "reason"),
-    [("tok_declined", "generic_decline"), ("tok_insufficient_funds", "insufficient_funds"), ("tok_no_such", "resource_missing")],
+    [
+        ("tok_declined", "generic_decline"),
+        ("tok_insufficient_funds", "insufficient_funds"),
+        ("tok_no_such", "resource_missing"),
+        ("pm_no_such", "resource_missing"),
+    ],
 )
 async def test_a_declined_card_says_why(payments: Client, bus: Bus, order_id: str, token: str, reason: str) -> None:
     await order(bus, order_id, "card", token)

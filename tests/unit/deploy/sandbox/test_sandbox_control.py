@@ -11,7 +11,8 @@ def a_charge(order_id: str, amount: int, token: str = "tok_ok", currency: str = 
     return {
         "amount": str(amount),
         "currency": currency,
-        "payment_method": token,
+        "payment_method_data[type]": "card",
+        "payment_method_data[card][token]": token,
         "confirm": "true",
         "metadata[order_id]": order_id,
         "metadata[payment_id]": f"P-{order_id}",

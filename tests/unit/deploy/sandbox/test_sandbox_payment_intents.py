@@ -11,7 +11,8 @@ def a_charge(token: str = "tok_ok", amount: int = 59800, **more: str) -> dict[st
     return {
         "amount": str(amount),
         "currency": "cny",
-        "payment_method": token,
+        "payment_method_data[type]": "card",
+        "payment_method_data[card][token]": token,
         "confirm": "true",
         "metadata[order_id]": "A-1",
         "metadata[payment_id]": "P-1",
@@ -33,6 +34,22 @@ async def test_a_good_card_is_charged_at_once(stripe: httpx.AsyncClient) -> None
     assert intent["metadata"] == {"order_id": "A-1", "payment_id": "P-1"}
     assert intent["latest_charge"].startswith("ch_")
     assert (await stripe.get(f"/payment_intents/{intent['id']}")).json() == intent
+
+
+async def test_a_payment_method_is_charged_as_the_token_it_is_called_like(stripe: httpx.AsyncClient) -> None:
+    charge = {name: value for name, value in a_charge().items() if not name.startswith("payment_method")}
+    paid = await stripe.post("/payment_intents", data=charge | {"payment_method": "pm_ok"})
+    declined = await stripe.post("/payment_intents", data=charge | {"payment_method": "pm_declined"})
+
+    assert (paid.json()["status"], paid.json()["payment_method"]) == ("succeeded", "pm_ok")
+    assert (declined.status_code, declined.json()["error"]["code"]) == (402, "card_declined")
+
+
+async def test_a_token_is_no_payment_method(stripe: httpx.AsyncClient) -> None:
+    answer = await stripe.post("/payment_intents", data=a_charge() | {"payment_method": "tok_ok"})
+
+    assert answer.status_code == 400
+    assert "A token may not be passed in as a PaymentMethod" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +223,11 @@ async def test_money_that_was_not_taken_is_not_refunded(stripe: httpx.AsyncClien
         ({"amount": "100000000"}, "amount"),
         ({"amount": "5124", "currency": "kwd"}, "amount"),
         ({"currency": "yuan"}, "currency"),
-        ({"payment_method": "tok_unheard_of"}, "payment_method"),
+        ({"payment_method": "pm_unheard_of"}, "payment_method"),
+        ({"payment_method": "tok_ok"}, "payment_method"),
+        ({"payment_method_data[card][token]": "tok_unheard_of"}, "payment_method_data[card][token]"),
+        ({"payment_method_data[card][token]": ""}, "payment_method"),
+        ({"payment_method_data[type]": ""}, "payment_method_data[type]"),
         ({"confirm": "false"}, "confirm"),
         ({"capture_method": "sometimes"}, "capture_method"),
     ],
