@@ -35,7 +35,7 @@ class Account:
         capture_method: str = "automatic",
     ) -> Intent:
         """Charge a payment method: declined, or authorised and to be captured by hand, or taken at once."""
-        by_hand = review or capture_method == "manual"
+        by_hand = capture_method == "manual"
         intent = Intent(
             id=identifiers.new("pi_"),
             charge_id=identifiers.new("ch_"),

@@ -21,6 +21,10 @@ VERSION = "2025-09-30.clover"
 Form = dict[str, str]
 
 
+class AskedOtherwise(PartnerUnknown):
+    """The key was used before, with other words: what became of that, Stripe says to those words only."""
+
+
 class Stripe:
     """Asks Stripe. Whatever is not a yes or a no to what was asked is raised as PartnerUnknown."""
 
@@ -61,6 +65,8 @@ class Stripe:
         try:
             return await self._partner.call(method, path, **request)
         except PartnerRefused as refused:
+            if _error(refused).get("type") == "idempotency_error":
+                raise AskedOtherwise("stripe: the idempotency key was used with other parameters") from refused
             if _is_about_us(refused):
                 raise PartnerUnknown(f"stripe: HTTP {refused.status} {_error(refused).get('message', '')}") from refused
             raise
@@ -82,8 +88,7 @@ def read_intent(intent: dict[str, Any]) -> Answer:
         case "succeeded":
             return Captured(intent["id"], amounts.of_stripe(intent["amount_received"], intent["currency"]))
         case "requires_capture":
-            charge = intent["latest_charge"] if isinstance(intent.get("latest_charge"), dict) else {}
-            return Held(intent["id"], (charge.get("outcome") or {}).get("reason") or "manual_review")
+            return Held(intent["id"], _outcome(intent).get("reason") or "manual_review")
         case "canceled":
             return Closed()
         case "requires_payment_method":
@@ -91,6 +96,17 @@ def read_intent(intent: dict[str, Any]) -> Answer:
             return Refused(error.get("decline_code") or error.get("code") or "payment_failed")
         case _:  # it is being processed, or waits for the shopper
             return Opened(intent["id"])
+
+
+def is_in_review(intent: dict[str, Any]) -> bool:
+    """Whether Radar wants a person to decide on the charge."""
+    return bool(intent.get("review")) or _outcome(intent).get("type") == "manual_review"
+
+
+def _outcome(intent: dict[str, Any]) -> dict[str, Any]:
+    """Of its charge, where that was asked for whole."""
+    charge = intent["latest_charge"] if isinstance(intent.get("latest_charge"), dict) else {}
+    return charge.get("outcome") or {}
 
 
 def reason_of(refused: PartnerRefused) -> str:

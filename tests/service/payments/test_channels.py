@@ -2,17 +2,23 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
 from uuid_utils.compat import uuid7
 
 from services.payments import channels, refunds
 from services.payments.channels import Channel
+from services.payments.channels.card import Card
+from services.payments.channels.stripe import Stripe
 from services.payments.charging import Errand, Payment, learn
 from services.payments.facts import Captured, Opened, Placed, Refused, Reserved
+from services.payments.settings import settings
 from shared.money import Money
+from shared.partners import PartnerUnknown
+from tests.faults.proxy import Link, LostAnswers
 from tests.service.house import Client
-from tests.service.payments.customer import PRICE, until
+from tests.service.payments.customer import PRICE, charges, until
 
 CHANNELS = ["card", "redirect", "invoice"]
 
@@ -81,6 +87,52 @@ async def test_refunding_twice_is_refunding_once(channel: Channel, payment: Paym
 
     assert isinstance(first, refunds.Sent)
     assert await channel.refund(captured, half) == first
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("again", [Errand.CHARGE, Errand.ASK])
+@pytest.mark.parametrize("name", ["card"])
+async def test_a_charge_that_was_cut_off_before_its_capture_was_answered_is_taken_once(
+    sandbox: Client, channel: Channel, payment: Payment, again: Errand, arrives: bool
+) -> None:
+    there = urlsplit(settings().stripe_url)
+    link = Link(str(there.hostname), int(there.port or 0))
+    await link.open()
+    link.tap = LostAnswers(b"/capture", 1, before=not arrives)
+    cut = Card(Stripe.of(settings().model_copy(update={"stripe_url": f"http://127.0.0.1:{link.port}/stripe"})))
+
+    with pytest.raises(PartnerUnknown):
+        await cut.carry_out(Errand.CHARGE, payment)
+    [charge] = await charges(sandbox, payment.order_id)
+    answer = await channel.carry_out(again, replace(payment, provider_id=charge["payment_intent"]))
+    await link.close()
+
+    assert answer == Captured(charge["payment_intent"], PRICE)
+    assert [charge["captured"] for charge in await charges(sandbox, payment.order_id)] == [PRICE.amount]
+
+
+@pytest.mark.parametrize("name", ["card"])
+async def test_what_0_1_0_charged_without_hearing_of_it_is_found_and_not_charged_again(
+    sandbox: Client, channel: Channel, payment: Payment
+) -> None:
+    payment = replace(payment, placed=replace(payment.terms, token="pm_ok"))
+    words = {
+        "amount": str(PRICE.amount),
+        "currency": "cny",
+        "payment_method": "pm_ok",
+        "payment_method_types[]": "card",
+        "confirm": "true",
+        "error_on_requires_action": "true",
+        "metadata[order_id]": payment.order_id,
+        "metadata[payment_id]": str(payment.id),
+        "expand[]": "latest_charge",
+    }
+    await Stripe.of(settings()).post("/v1/payment_intents", f"charge-{payment.id}", words)
+
+    answer = await channel.carry_out(Errand.CHARGE, payment)
+
+    [charge] = await charges(sandbox, payment.order_id)
+    assert answer == Captured(charge["payment_intent"], PRICE)
 
 
 @pytest.mark.parametrize("name", ["card", "redirect"])

@@ -135,7 +135,9 @@ async def test_after_one_server_error_the_same_key_runs_afresh(stripe: httpx.Asy
 
 
 async def test_a_charge_under_review_is_authorised_and_waits_for_a_person(stripe: httpx.AsyncClient) -> None:
-    answer = await stripe.post("/payment_intents", data=a_charge("tok_review") | {"expand[]": "latest_charge"})
+    answer = await stripe.post(
+        "/payment_intents", data=a_charge("tok_review", capture_method="manual") | {"expand[]": "latest_charge"}
+    )
 
     intent = answer.json()
     assert (answer.status_code, intent["status"], intent["amount_received"]) == (200, "requires_capture", 0)
@@ -146,8 +148,21 @@ async def test_a_charge_under_review_is_authorised_and_waits_for_a_person(stripe
     assert (await stripe.get(f"/charges/{charge['id']}")).json() == charge
 
 
-async def test_money_under_review_is_captured_once(stripe: httpx.AsyncClient) -> None:
+async def test_a_charge_under_review_that_is_captured_automatically_is_taken(stripe: httpx.AsyncClient) -> None:
     intent = (await stripe.post("/payment_intents", data=a_charge("tok_review"))).json()
+
+    assert (intent["status"], intent["amount_received"]) == ("succeeded", 59800)
+    assert intent["review"].startswith("prv_")
+
+
+async def test_a_charge_that_is_captured_by_hand_waits_without_a_review(stripe: httpx.AsyncClient) -> None:
+    intent = (await stripe.post("/payment_intents", data=a_charge(capture_method="manual"))).json()
+
+    assert (intent["status"], intent["amount_capturable"], intent["review"]) == ("requires_capture", 59800, None)
+
+
+async def test_money_under_review_is_captured_once(stripe: httpx.AsyncClient) -> None:
+    intent = (await stripe.post("/payment_intents", data=a_charge("tok_review", capture_method="manual"))).json()
     captured = await stripe.post(f"/payment_intents/{intent['id']}/capture", headers=key("k2"))
     repeated = await stripe.post(f"/payment_intents/{intent['id']}/capture", headers=key("k2"))
     again = await stripe.post(f"/payment_intents/{intent['id']}/capture", headers=key("k3"))
@@ -170,7 +185,7 @@ async def test_no_more_is_captured_than_was_authorised(stripe: httpx.AsyncClient
 async def test_money_under_review_can_be_let_go_and_is_then_not_captured(
     stripe: httpx.AsyncClient, control: httpx.AsyncClient
 ) -> None:
-    intent = (await stripe.post("/payment_intents", data=a_charge("tok_review"))).json()
+    intent = (await stripe.post("/payment_intents", data=a_charge("tok_review", capture_method="manual"))).json()
     canceled = await stripe.post(f"/payment_intents/{intent['id']}/cancel", data={"cancellation_reason": "fraudulent"})
     captured = await stripe.post(f"/payment_intents/{intent['id']}/capture")
 
@@ -208,7 +223,7 @@ async def test_a_refund_of_a_third_decimal_is_refused_like_a_charge(stripe: http
 
 
 async def test_money_that_was_not_taken_is_not_refunded(stripe: httpx.AsyncClient) -> None:
-    intent = (await stripe.post("/payment_intents", data=a_charge("tok_review"))).json()
+    intent = (await stripe.post("/payment_intents", data=a_charge("tok_review", capture_method="manual"))).json()
 
     assert (await stripe.post("/refunds", data={"payment_intent": intent["id"]})).status_code == 400
 
