@@ -39,7 +39,8 @@ async def _signed(request: Request, stripe_signature: Annotated[str, Header(max_
 
 @webhooks.post("/stripe", openapi_extra=BODY)
 async def hear_stripe(notification: Annotated[Notification, Depends(_signed)], tx: Tx) -> dict[str, bool]:
-    """Stripe tells what became of a shopper's payment. 400 when it is not signed by Stripe, these five minutes."""
+    """Stripe tells what became of a shopper's payment: of its events `checkout.session.*`, `payment_intent.succeeded` and
+    `payment_intent.amount_capturable_updated` count. 400 when it is not signed by Stripe, these five minutes."""
     if notification.answer is None or notification.payment_id is None:
         return {"received": True}
     if await store.take_webhook(tx, "stripe", notification.id, notification.type):

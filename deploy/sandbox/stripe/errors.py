@@ -19,8 +19,8 @@ def unauthorised() -> StripeError:
     return StripeError(401, "invalid_request_error", "Invalid API Key provided.", remembered=False)
 
 
-def server_error() -> StripeError:
-    return StripeError(500, "api_error", "An unexpected error occurred.", remembered=False)
+def server_error(*, remembered: bool = False) -> StripeError:
+    return StripeError(500, "api_error", "An unexpected error occurred.", remembered=remembered)
 
 
 def missing(param: str) -> StripeError:

@@ -23,7 +23,7 @@ def api(account: Account, edge: Edge, shopper: Shopper, events: Events) -> APIRo
 
     @router.post("/payment_intents")
     async def make_intent(request: Request) -> Response:
-        return await edge.post(request, partial(_charge, account, edge, request))
+        return await edge.post(request, partial(_charge, account, edge, events, request))
 
     @router.get("/payment_intents/{id}")
     async def read_intent(id: str, request: Request) -> Response:
@@ -80,7 +80,7 @@ def api(account: Account, edge: Edge, shopper: Shopper, events: Events) -> APIRo
         async def expire(form: Form) -> Answer:
             session = account.session(id)
             sessions.expire(session)
-            events.announce("checkout.session.expired", session)
+            events.announce("checkout.session.expired", session.document())
             return answer_with(session.document())
 
         return await edge.post(request, expire)
@@ -88,7 +88,7 @@ def api(account: Account, edge: Edge, shopper: Shopper, events: Events) -> APIRo
     return router
 
 
-async def _charge(account: Account, edge: Edge, request: Request, form: Form) -> Answer:
+async def _charge(account: Account, edge: Edge, events: Events, request: Request, form: Form) -> Answer:
     currency = form.currency("currency")
     amount = form.amount("amount", currency)
     capture_method = form.choice("capture_method", ("automatic", "automatic_async", "manual"))
@@ -108,6 +108,11 @@ async def _charge(account: Account, edge: Edge, request: Request, form: Form) ->
     )
     if card.decline_code:
         raise intent.declined()
+    if card.webhook:
+        what = "amount_capturable_updated" if intent.status == "requires_capture" else "succeeded"
+        events.announce(f"payment_intent.{what}", intent.document())
+    if card.call == "fails_after":
+        raise errors.server_error(remembered=True)
     return edge.after(card.call, intent.document(expand_charge=form.expands("latest_charge")))
 
 

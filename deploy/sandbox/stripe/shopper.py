@@ -7,6 +7,7 @@ import orjson
 
 from deploy.sandbox import identifiers, signatures
 from deploy.sandbox.courier import Courier
+from deploy.sandbox.json_answers import Document
 from deploy.sandbox.pace import Pace
 from deploy.sandbox.stripe.account import Account
 from deploy.sandbox.stripe.intents import DeclineCode
@@ -17,14 +18,14 @@ API_VERSION = "2025-09-30.clover"
 
 
 class Events:
-    """Announces a session's fate by signed webhook."""
+    """Announces what became of a session or an intent by signed webhook."""
 
     def __init__(self, courier: Courier, url: str, secret: str) -> None:
         self._courier = courier
         self._url = url
         self._secret = secret
 
-    def announce(self, type: str, session: Session, copies: int = 1) -> list[asyncio.Event]:
+    def announce(self, type: str, object: Document, copies: int = 1) -> list[asyncio.Event]:
         """Send one event this often; each of the returned is set when that copy's first attempt is over."""
         body = orjson.dumps(
             {
@@ -32,7 +33,7 @@ class Events:
                 "object": "event",
                 "api_version": API_VERSION,
                 "created": int(time.time()),
-                "data": {"object": session.document()},
+                "data": {"object": object},
                 "livemode": False,
                 "pending_webhooks": 1,
                 "request": {"id": None, "idempotency_key": None},
@@ -67,7 +68,7 @@ class Shopper:
         """Pay, or fail to, and have it announced; nothing happens if the session is no longer open."""
         if not self._account.pay(session, decline_code):
             return []
-        return self._events.announce(_event_type(decline_code), session, webhooks)
+        return self._events.announce(_event_type(decline_code), session.document(), webhooks)
 
     async def stop(self) -> None:
         """No more visits."""
@@ -81,7 +82,7 @@ class Shopper:
             self.tries(session, visit.decline_code, visit.webhooks)
         elif self._account.pay(session, visit.decline_code):
             await asyncio.sleep(self._pace.late)
-            self._events.announce(_event_type(visit.decline_code), session, visit.webhooks)
+            self._events.announce(_event_type(visit.decline_code), session.document(), visit.webhooks)
 
 
 def _event_type(decline_code: DeclineCode | None) -> str:

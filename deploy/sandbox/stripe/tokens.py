@@ -6,8 +6,9 @@ from typing import Literal
 from deploy.sandbox.stripe import errors
 from deploy.sandbox.stripe.intents import DeclineCode
 
-Call = Literal["answers", "held", "slow", "fails_once"]
-"""How the call that carries the token is answered: at once, too late, after a while, or with a 500 the first time."""
+Call = Literal["answers", "held", "slow", "fails_once", "fails_after"]
+"""How the call that carries the token is answered: at once, too late, after a while, with a 500 the first time, or, though its
+work is done, with a 500 each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Card:
     decline_code: DeclineCode | None = None
     review: bool = False
     call: Call = "answers"
+    webhook: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ CARDS: dict[str, Card] = {
     "tok_review": Card(review=True),
     "tok_timeout_after_charge": Card(call="held"),
     "tok_server_error_once": Card(call="fails_once"),
+    "tok_server_error": Card(call="fails_after", webhook=True),
+    "tok_server_error_untold": Card(call="fails_after"),
     "tok_slow": Card(call="slow"),
 }
 

@@ -11,7 +11,8 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from services.payments.channels.redirect import read_session
-from services.payments.facts import Answer, Refused
+from services.payments.channels.stripe import read_intent
+from services.payments.facts import Answer, Opened, Refused
 from shared.codec import explain
 from shared.events.fields import text
 from shared.problems import Problem
@@ -73,26 +74,35 @@ def read(body: bytes) -> Notification:
         raise NotAWebhook(f"not a Stripe event: {explain(error)}") from None
     if event.type not in _TOLD:
         return Notification(event.id, event.type)
-    session = event.data.object
+    told = event.data.object
     try:
-        payment_id = _uuid(session["client_reference_id"])
-        return Notification(event.id, event.type, payment_id, _answer(event.type, session) if payment_id else None)
+        payment_id = _uuid(told["client_reference_id"] if event.type in _OF_SESSIONS else told["metadata"].get("payment_id"))
+        return Notification(event.id, event.type, payment_id, _answer(event.type, told) if payment_id else None)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotAWebhook("data.object: not a checkout session as Stripe describes it") from error
+        raise NotAWebhook("data.object: not a checkout session or payment intent as Stripe describes it") from error
 
 
-_TOLD = frozenset(
+_OF_SESSIONS = frozenset(
     f"checkout.session.{what}" for what in ("completed", "async_payment_succeeded", "async_payment_failed", "expired")
 )
+_TOLD = _OF_SESSIONS | {"payment_intent.succeeded", "payment_intent.amount_capturable_updated"}
+"""payment_intent.payment_failed is not heard: on Stripe's page the shopper may take another card."""
 
 
-def _answer(type: str, session: dict[str, Any]) -> Answer:
-    """A failed session looks like one that is not paid yet: only the event's type tells."""
-    return Refused("payment_failed") if type == "checkout.session.async_payment_failed" else read_session(session)
+def _answer(type: str, told: dict[str, Any]) -> Answer:
+    match type:
+        case "checkout.session.async_payment_failed":  # such a session looks like one that is not paid yet
+            return Refused("payment_failed")
+        case "payment_intent.amount_capturable_updated":  # whether it may be captured is asked: its charge is not in here
+            return Opened(told["id"])
+        case "payment_intent.succeeded":
+            return read_intent(told)
+        case _:
+            return read_session(told)
 
 
 def _uuid(text: Any) -> UUID | None:
-    """Sessions that others opened on the same Stripe account have references of their own."""
+    """What others made on the same Stripe account has references of their own."""
     try:
         return UUID(text)
     except (ValueError, TypeError, AttributeError):

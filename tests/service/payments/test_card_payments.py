@@ -1,5 +1,6 @@
 """Cards: the provider is called for committed intents, and asked until it answers."""
 
+import asyncpg
 import pytest
 
 from shared.events.orders import OrderCancelled, OrderReleased
@@ -13,6 +14,7 @@ from tests.service.payments.customer import (
     payment_of,
     placed,
     reserved,
+    until,
     until_asked_days_ago,
     until_state,
 )
@@ -84,6 +86,36 @@ async def test_after_an_outage_of_days_a_charge_that_was_asked_for_is_left_to_a_
     assert "not asked again" in review.reasons[0]
     assert await charges(sandbox, order_id) == []
     await until_state(payments, order_id, "doubt")
+
+
+async def test_a_failure_that_the_provider_keeps_ends_by_its_webhook(
+    payments: Client, sandbox: Client, bus: Bus, order_id: str
+) -> None:
+    await order(bus, order_id, "card", "tok_server_error")
+
+    await bus.expect(PaymentCaptured, order_id=order_id, timeout=30)
+
+    assert [charge["captured"] for charge in await charges(sandbox, order_id)] == [PRICE.amount]
+
+
+async def test_a_failure_that_the_provider_keeps_for_a_day_is_shown_to_a_person_and_charged_once(
+    payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str
+) -> None:
+    await order(bus, order_id, "card", "tok_server_error_untold")
+
+    async def is_charged() -> bool:
+        return bool(await charges(sandbox, order_id))
+
+    await until(is_charged)
+    connection = await asyncpg.connect(house.database_url)
+    await connection.execute(
+        "UPDATE payments.payment SET attempted_at = attempted_at - interval '1 day' WHERE order_id = $1", order_id
+    )
+    await connection.close()
+
+    await bus.expect(PaymentReviewRequired, order_id=order_id, timeout=30)
+    assert (await payment_of(payments, order_id))["state"] == "doubt"
+    assert [charge["captured"] for charge in await charges(sandbox, order_id)] == [0]
 
 
 async def test_money_that_the_provider_holds_is_taken_once_a_person_has_released_the_order(

@@ -36,6 +36,18 @@ def a_webhook(type: str = "checkout.session.completed", **session: Any) -> bytes
     return orjson.dumps({"id": "evt_1", "type": type, "data": {"object": object | session}})
 
 
+def of_an_intent(type: str = "payment_intent.succeeded", **intent: Any) -> bytes:
+    object = {
+        "id": "pi_1",
+        "metadata": {"order_id": "T-1", "payment_id": str(PAYMENT)},
+        "status": "succeeded",
+        "amount_received": PRICE.amount,
+        "currency": "cny",
+        "latest_charge": "ch_1",
+    }
+    return orjson.dumps({"id": "evt_1", "type": type, "data": {"object": object | intent}})
+
+
 def test_a_webhook_signed_with_our_secret_is_believed() -> None:
     verify(signature(), BODY, ["whsec_1"], NOW)
 
@@ -79,8 +91,10 @@ def test_nothing_is_believed_when_no_secret_is_set() -> None:
         (a_webhook("checkout.session.async_payment_failed", payment_status="unpaid"), Refused("payment_failed")),
         (a_webhook("checkout.session.expired", status="expired", payment_status="unpaid"), Closed()),
         (a_webhook(payment_status="unpaid"), Opened("cs_1")),
+        (of_an_intent(), Captured("pi_1", PRICE)),
+        (of_an_intent("payment_intent.amount_capturable_updated", status="requires_capture"), Opened("pi_1")),
     ],
-    ids=["completed", "succeeded", "failed", "expired", "completed, not paid yet"],
+    ids=["completed", "succeeded", "failed", "expired", "completed, not paid yet", "taken", "authorised"],
 )
 def test_a_webhook_says_what_became_of_the_payment(body: bytes, answer: object) -> None:
     notification = read(body)
@@ -92,6 +106,9 @@ def test_what_we_did_not_ask_to_hear_is_ignored() -> None:
     assert read(a_webhook("customer.created")).answer is None
     assert read(a_webhook(client_reference_id="somebody-elses")).answer is None
     assert read(a_webhook(client_reference_id=None)).answer is None
+    assert read(of_an_intent(metadata={})).answer is None
+    assert read(of_an_intent(metadata={"payment_id": "somebody-elses"})).answer is None
+    assert read(of_an_intent("payment_intent.payment_failed", status="requires_payment_method")).answer is None
 
 
 @pytest.mark.parametrize(
@@ -107,6 +124,8 @@ def test_what_we_did_not_ask_to_hear_is_ignored() -> None:
         (b'{"id":"evt_1","type":"checkout.session.completed","data":{"object":{}}}', "data.object"),
         (a_webhook(currency=5), "data.object"),
         (a_webhook(amount_total={}), "data.object"),
+        (of_an_intent(metadata=None), "data.object"),
+        (of_an_intent(amount_received={}), "data.object"),
     ],
 )
 def test_a_signed_body_that_is_no_event_is_refused_and_told_where(body: bytes, where: str) -> None:

@@ -1,7 +1,7 @@
 """Stripe's synchronous charges: every token, capture and cancel, refunds."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
@@ -132,6 +132,19 @@ async def test_after_one_server_error_the_same_key_runs_afresh(stripe: httpx.Asy
     assert (failed.status_code, failed.json()["error"]["type"]) == (500, "api_error")
     assert charges_after_failure == []
     assert (again.status_code, again.json()["status"]) == (200, "succeeded")
+
+
+async def test_a_server_error_after_the_charge_is_remembered_and_a_webhook_tells(
+    stripe: httpx.AsyncClient, control: httpx.AsyncClient, next_webhook: Callable[[], Awaitable[httpx.Request]]
+) -> None:
+    charge = a_charge("tok_server_error", capture_method="manual")
+    answers = [await stripe.post("/payment_intents", data=charge, headers=key("k1")) for _ in range(2)]
+    event = httpx.Response(200, content=(await next_webhook()).content).json()
+
+    assert [answer.status_code for answer in answers] == [500, 500]
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    assert (event["type"], event["data"]["object"]["status"]) == ("payment_intent.amount_capturable_updated", "requires_capture")
+    assert [each["amount"] for each in (await control.get("/sandbox/ledger")).json()["charges"]] == [59800]
 
 
 async def test_a_charge_under_review_is_authorised_and_waits_for_a_person(stripe: httpx.AsyncClient) -> None:
