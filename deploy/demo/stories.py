@@ -133,7 +133,7 @@ _SHOP = (
     Story("all of it refunded", Way.SHOP, Ending.REFUNDED, every=1, then=Then.REFUND_ALL, shows="the whole sum went back"),
     Story("card declined", Way.SHOP, Ending.CANCELLED, "generic_decline", every=6, pays_with="tok_declined"),
     Story("no money on the card", Way.SHOP, Ending.CANCELLED, "insufficient_funds", every=3, pays_with="tok_insufficient_funds"),
-    Story("declined on the page", Way.SHOP, Ending.CANCELLED, "failed", every=2, channel="redirect", pays_with="tok_declined"),
+    Story("the debit fails", Way.SHOP, Ending.CANCELLED, "failed", every=2, channel="redirect", pays_with="tok_debit_failed"),
     Story("the shelf is empty", Way.SHOP, Ending.CANCELLED, "out_of_stock", every=4, goods=Goods.EMPTY_SHELF),
     Story(
         "the shopper cancels",

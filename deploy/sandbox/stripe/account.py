@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import TypeVar
 
 from deploy.sandbox import identifiers
-from deploy.sandbox.stripe import errors, refunds
+from deploy.sandbox.stripe import errors, intents, refunds
 from deploy.sandbox.stripe.intents import DeclineCode, Intent
 from deploy.sandbox.stripe.refunds import Refund
 from deploy.sandbox.stripe.sessions import Session
@@ -75,18 +75,26 @@ class Account:
     def open(self, session: Session) -> None:
         self._sessions[session.id] = session
 
-    def pay(self, session: Session, decline_code: DeclineCode | None) -> bool:
-        """The shopper tries to pay; False, and nothing happens, if the session is no longer open."""
+    def pay(self, session: Session, decline_code: DeclineCode | None, *, by_debit: bool) -> str | None:
+        """The shopper tries to pay; the event that tells, if one does. A declined card leaves the session open for another, and
+        a debit completes it, whether there is money or not. Nothing happens if the session is no longer open."""
         if session.status != "open":
-            return False
-        metadata = dict(session.metadata)
-        if session.client_reference_id:
-            metadata.setdefault("order_id", session.client_reference_id)
-        intent = self.charge(session.amount_total, session.currency, identifiers.new("pm_"), metadata, decline_code=decline_code)
-        session.intent_id = intent.id
+            return None
+        if session.intent_id:
+            intents.pay_again(self.intent(session.intent_id), decline_code)
+        else:
+            metadata = dict(session.metadata)
+            if session.client_reference_id:
+                metadata.setdefault("order_id", session.client_reference_id)
+            method = identifiers.new("pm_")
+            session.intent_id = self.charge(
+                session.amount_total, session.currency, method, metadata, decline_code=decline_code
+            ).id
+        if decline_code and not by_debit:
+            return None
         session.status = "complete"
         session.payment_status = "unpaid" if decline_code else "paid"
-        return True
+        return "checkout.session.async_payment_failed" if decline_code else "checkout.session.completed"
 
     def intent(self, id: str) -> Intent:
         return _found(self._intents, id, "payment_intent")

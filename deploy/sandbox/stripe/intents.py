@@ -146,6 +146,13 @@ class Intent:
         }
 
 
+def pay_again(intent: Intent, decline_code: DeclineCode | None) -> None:
+    """With another card, after one that was declined."""
+    intent.decline_code = decline_code
+    if decline_code is None:
+        intent.status, intent.captured = "succeeded", intent.amount
+
+
 def capture(intent: Intent, amount: int | None) -> None:
     """Take authorised money, all of it or this much; the rest is let go. Raises StripeError if none is authorised."""
     if intent.status != "requires_capture":

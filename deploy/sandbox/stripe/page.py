@@ -10,6 +10,7 @@ from deploy.sandbox.stripe.account import Account
 from deploy.sandbox.stripe.form import Form
 from deploy.sandbox.stripe.sessions import Session
 from deploy.sandbox.stripe.shopper import Shopper
+from deploy.sandbox.stripe.tokens import Visit
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Sandbox checkout</title>
@@ -41,7 +42,7 @@ def pages(account: Account, shopper: Shopper) -> APIRouter:
     async def choose(id: str, request: Request) -> Response:
         session = account.session(id)
         pays = Form.parse(await bodies.read(request)).text("choice") == "pay"
-        shopper.tries(session, None if pays else "generic_decline")
+        shopper.tries(session, Visit() if pays else Visit(decline_code="generic_decline"))
         onward = session.success_url if session.payment_status == "paid" else session.cancel_url
         if onward is None:
             return HTMLResponse(_render(session), headers=HEADERS)

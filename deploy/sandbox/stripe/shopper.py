@@ -10,7 +10,6 @@ from deploy.sandbox.courier import Courier
 from deploy.sandbox.json_answers import Document
 from deploy.sandbox.pace import Pace
 from deploy.sandbox.stripe.account import Account
-from deploy.sandbox.stripe.intents import DeclineCode
 from deploy.sandbox.stripe.sessions import Session
 from deploy.sandbox.stripe.tokens import Visit
 
@@ -57,18 +56,17 @@ class Shopper:
     async def is_sent_to(self, session: Session, visit: Visit) -> None:
         """Returns at once, save for an early webhook: then only when that has been delivered."""
         if visit.webhook == "early":
-            for attempted in self.tries(session, visit.decline_code):
+            for attempted in self.tries(session, visit):
                 await attempted.wait()
             return
         task = asyncio.create_task(self._visit(session, visit))
         self._visits.add(task)  # the loop itself keeps no task alive
         task.add_done_callback(self._visits.discard)
 
-    def tries(self, session: Session, decline_code: DeclineCode | None, webhooks: int = 1) -> list[asyncio.Event]:
-        """Pay, or fail to, and have it announced; nothing happens if the session is no longer open."""
-        if not self._account.pay(session, decline_code):
-            return []
-        return self._events.announce(_event_type(decline_code), session.document(), webhooks)
+    def tries(self, session: Session, visit: Visit) -> list[asyncio.Event]:
+        """Pay, or fail to, and have it announced if Stripe would; nothing happens if the session is no longer open."""
+        told = self._account.pay(session, visit.decline_code, by_debit=visit.by_debit)
+        return self._events.announce(told, session.document(), visit.webhooks) if told else []
 
     async def stop(self) -> None:
         """No more visits."""
@@ -79,11 +77,7 @@ class Shopper:
     async def _visit(self, session: Session, visit: Visit) -> None:
         await asyncio.sleep(self._pace.shopper)
         if visit.webhook == "soon":
-            self.tries(session, visit.decline_code, visit.webhooks)
-        elif self._account.pay(session, visit.decline_code):
+            self.tries(session, visit)
+        elif told := self._account.pay(session, visit.decline_code, by_debit=visit.by_debit):
             await asyncio.sleep(self._pace.late)
-            self._events.announce(_event_type(visit.decline_code), session.document(), visit.webhooks)
-
-
-def _event_type(decline_code: DeclineCode | None) -> str:
-    return "checkout.session.async_payment_failed" if decline_code else "checkout.session.completed"
+            self._events.announce(told, session.document(), visit.webhooks)

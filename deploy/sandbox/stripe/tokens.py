@@ -23,9 +23,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What the shopper does with a checkout session, and how we are told."""
+    """What the shopper does with a checkout session, and how we are told. He pays by card, or by a debit that fails later."""
 
     decline_code: DeclineCode | None = None
+    by_debit: bool = False
     webhooks: int = 1
     webhook: Literal["soon", "early", "late"] = "soon"
     call: Call = "answers"
@@ -49,6 +50,7 @@ VISITS: dict[str, Visit | None] = {
     "tok_ok": Visit(),
     "tok_declined": Visit(decline_code="generic_decline"),
     "tok_insufficient_funds": Visit(decline_code="insufficient_funds"),
+    "tok_debit_failed": Visit(decline_code="insufficient_funds", by_debit=True),
     "tok_webhook_twice": Visit(webhooks=2),
     "tok_webhook_early": Visit(webhook="early"),
     "tok_webhook_late": Visit(webhook="late"),

@@ -77,8 +77,24 @@ async def test_the_shopper_is_told_where_to_pay_and_pays_there(
     await bus.expect(PaymentCaptured, order_id=order_id)
 
 
-async def test_a_shopper_who_declines_fails_the_payment(payments: Client, bus: Bus, order_id: str) -> None:
+async def test_a_shopper_whose_card_is_declined_may_pay_with_another(
+    payments: Client, sandbox: Client, bus: Bus, order_id: str
+) -> None:
     await order(bus, order_id, "redirect", "tok_declined")
+    page = (await bus.expect(PaymentActionRequired, order_id=order_id)).url
+
+    async def is_declined() -> bool:
+        return [charge["status"] for charge in await charges(sandbox, order_id)] == ["requires_payment_method"]
+
+    await until(is_declined)
+    await sandbox.post(str(page), data={"choice": "pay"})
+
+    await bus.expect(PaymentCaptured, order_id=order_id)
+    assert bus.all(PaymentFailed, order_id=order_id) == []
+
+
+async def test_a_debit_that_fails_fails_the_payment(payments: Client, bus: Bus, order_id: str) -> None:
+    await order(bus, order_id, "redirect", "tok_debit_failed")
 
     await bus.expect(PaymentFailed, order_id=order_id)
 
