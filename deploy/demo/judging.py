@@ -130,7 +130,7 @@ def wrong_money(course: Course, order: dict[str, Any], books: dict[str, Charged]
         return
     charged = books.get(course.order_id or "", Charged())
     if charged.charges > 1:
-        yield f"the provider took money {charged.charges} times"
+        yield f"the provider took or holds money {charged.charges} times"
     if (charged.captured, charged.refunded) != (captured, refunded):
         yield f"the provider took {charged.captured} and gave back {charged.refunded}; orders knows of {captured} and {refunded}"
 
@@ -141,7 +141,7 @@ async def _books(shop: Installation) -> dict[str, Charged]:
     for charge in (await ask(shop.sandbox, "GET", "/sandbox/ledger")).json()["charges"]:
         before = books.get(charge["order_id"], Charged())
         books[charge["order_id"]] = Charged(
-            before.charges + (charge["captured"] > 0),
+            before.charges + (charge["status"] in ("succeeded", "requires_capture")),
             before.captured + charge["captured"],
             before.refunded + charge["refunded"],
         )

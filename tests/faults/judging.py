@@ -65,7 +65,7 @@ class Books:
     def __init__(self, orders: Mapping[str, asyncpg.Record], buried: set[str], partners: Mapping[str, Any]) -> None:
         self.orders = orders
         self.buried = buried
-        self.charges = [charge for charge in partners["charges"] if charge["captured"] > 0]
+        self.charges = [charge for charge in partners["charges"] if charge["status"] in ("succeeded", "requires_capture")]
         self.taken = Counter(str(charge["order_id"]) for charge in self.charges)
         self.kept: Counter[str] = Counter()
         for charge in self.charges:
