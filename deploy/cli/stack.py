@@ -27,7 +27,8 @@ def up(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what .orderbus/stack.json says.")] = False,
 ) -> None:
-    """Start whatever of the stack is not running; leave the rest alone."""
+    """Start whatever of the stack is not running; leave the rest alone. A server that was named by URL is to be named each time,
+    until `down`."""
     from deploy.stack import stack
 
     with explaining_trouble():

@@ -117,6 +117,12 @@ def remove(folder: StackFolder, roles: Sequence[str]) -> None:
         _docker("rm", "--force", name)
 
 
+def how_to_end(folder: StackFolder) -> str:
+    """For a person, where we cannot: the containers, and the volumes that hold the data."""
+    of_ours = f"name=orderbus-{folder.id}-"
+    return f"`docker ps --all --filter {of_ours}` and `docker volume ls --filter {of_ours}` list it"
+
+
 def erase(folder: StackFolder, roles: Sequence[str]) -> None:
     """Remove the data for good; the containers must be removed."""
     for role in roles:
@@ -124,4 +130,8 @@ def erase(folder: StackFolder, roles: Sequence[str]) -> None:
 
 
 def _docker(*arguments: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=seconds)
+    command = ["docker", *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
+    except FileNotFoundError:  # removed since, with all that it held or not
+        return subprocess.CompletedProcess(command, 127, "", "there is no docker on PATH")

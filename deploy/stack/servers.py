@@ -15,12 +15,15 @@ from deploy.stack.state import Say, StackError, StackFolder, locked, open_folder
 from deploy.stack.undoing import all_or_nothing
 
 FILE = "sources.json"
+"""Where each server's data lies, of those that are ours."""
+
+NAMED = "named.json"
+"""Which servers are another's, named by URL, and by which variable; until `down`."""
 
 
 class Source(StrEnum):
-    """Where a server comes from."""
+    """Where a server of ours runs."""
 
-    URL = "url"
     DOCKER = "docker"
     PROGRAMS = "programs"
 
@@ -102,6 +105,7 @@ def bring_up(folder: StackFolder, say: Say) -> Servers:
     """`start_servers` for who holds the folder's lock."""
     secrets = credentials.keep(folder)
     given = named_by_url(SERVERS)
+    _remember(folder, given)
     sources = _sources(folder, [name for name in SERVERS if name not in given], say)
     folder.write(FILE, {**folder.read(FILE), **sources})
     chosen = _start(folder, sources, secrets, say)
@@ -129,17 +133,22 @@ def bring_up(folder: StackFolder, say: Say) -> Servers:
 
 def named_by_url(wanted: Iterable[str]) -> dict[str, str]:
     """The addresses of those that are not ours to start. Raises StackError when one of them does not answer."""
-    given = {name: url for name in wanted if (url := os.environ.get(f"ORDERBUS_{name.upper()}_URL"))}
+    given = {name: url for name in wanted if (url := os.environ.get(_variable(name)))}
     for name, url in given.items():
         _expect(name, url)
     return given
 
 
-def take_down(folder: StackFolder, *, erase: bool = False) -> None:
+def take_down(folder: StackFolder, *, erase: bool = False, say: Say = silent) -> None:
     """`stop_servers` for who holds the folder's lock."""
     stop_roles(folder, ROLES, patience=1 if erase else 20)  # RabbitMQ takes 6 s to put its data in order
+    if named := folder.read(NAMED):
+        say(f"{', '.join(named)} ran elsewhere and goes on there; the next `up` takes one of its own unless it is named again")
+        folder.forget(NAMED)
+    contained = [name for name, source in folder.read(FILE).items() if source == Source.DOCKER]
+    if contained and not docker.answers():
+        say(f"Docker does not answer, so what it holds of {', '.join(contained)} is as it was: {docker.how_to_end(folder)}")
     if erase:
-        contained = [name for name, source in folder.read(FILE).items() if source == Source.DOCKER]
         docker.erase(folder, contained)
         for server in SERVERS.values():
             server.erase(folder)
@@ -157,10 +166,11 @@ def stop_roles(folder: StackFolder, roles: Iterable[str], patience: float = 20) 
 
 
 def choose_source(before: str | None, *, has_docker: bool, is_installed: bool) -> Source | None:
-    """Where a server is to come from: where its data lies already, else Docker, else the machine's programs."""
-    if is_installed and (before == Source.PROGRAMS or not has_docker):
-        return Source.PROGRAMS
-    return Source.DOCKER if has_docker else None
+    """Where a server is to come from: where its data lies already and nowhere else, or else Docker, or else the machine's
+    programs; None where that is not to be had."""
+    if before != Source.PROGRAMS and has_docker:
+        return Source.DOCKER
+    return Source.PROGRAMS if before != Source.DOCKER and is_installed else None
 
 
 def pid(folder: StackFolder, name: str, source: Source) -> int | None:
@@ -171,10 +181,25 @@ def pid(folder: StackFolder, name: str, source: Source) -> int | None:
     return process.pid if process else None
 
 
+def _remember(folder: StackFolder, given: Mapping[str, str]) -> None:
+    """A server that was named by URL is not replaced by an empty one of our own because nobody names it today."""
+    if forgotten := [variable for name, variable in folder.read(NAMED).items() if name not in given]:
+        raise StackError(
+            f"this stack works on servers that {' and '.join(forgotten)} named, which nothing names now: set it as before, or "
+            "give that up with ./orderbus down (it touches no data), after which `up` starts empty servers of its own"
+        )
+    folder.write(NAMED, {name: _variable(name) for name in given})
+
+
 def _sources(folder: StackFolder, wanted: Sequence[str], say: Say) -> dict[str, Source]:
     """A source for each of these servers, installed first where that is ours to do."""
     has_docker = bool(wanted) and docker.answers()
     remembered = folder.read(FILE)
+    if not has_docker and (contained := [name for name in wanted if remembered.get(name) == Source.DOCKER]):
+        raise StackError(
+            f"the data of {', '.join(contained)} lies in Docker, which does not answer: start its daemon so that "
+            "`docker version` answers, or give the data up with ./orderbus down --erase"
+        )
 
     def source(name: str) -> Source | None:
         installed = SERVERS[name].is_installed()
@@ -248,7 +273,7 @@ def _ports(name: str, source: Source) -> Iterable[str]:
 
 def _expect(name: str, url: str) -> None:
     """A server named by URL is not ours to start: it answers, or we say so."""
-    variable = f"ORDERBUS_{name.upper()}_URL"
+    variable = _variable(name)
     try:
         answers = waiting.until(lambda: SERVERS[name].answers(url), 10, pause=0.5)
     except StackError as refused:
@@ -256,6 +281,10 @@ def _expect(name: str, url: str) -> None:
     if not answers:
         parts = urlsplit(url)
         raise StackError(f"{variable}: nothing answers at {parts.hostname}:{parts.port}")
+
+
+def _variable(name: str) -> str:
+    return f"ORDERBUS_{name.upper()}_URL"
 
 
 def _log(folder: StackFolder, name: str, sources: Mapping[str, Source]) -> str:

@@ -57,7 +57,7 @@ def down(say: Say = silent, *, erase: bool = False, folder: StackFolder | None =
         folder.forget(observability.PAUSED)
         ending = [pid for pids in processes.marked(folder).values() for pid in pids]
         _stop(folder, (*observability.ROLES, *services.ROLES))
-        servers.take_down(folder, erase=erase)
+        servers.take_down(folder, erase=erase, say=say)
         if erase:
             observability.erase(folder)
         # Whatever carries our mark under a role of another version of this program.

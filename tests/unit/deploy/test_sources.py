@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from deploy.stack import docker, packages
-from deploy.stack.servers import Source, choose_source
-from deploy.stack.state import open_folder
+from deploy.stack.servers import FILE, NAMED, SERVERS, Source, choose_source, start_servers, stop_servers
+from deploy.stack.state import StackError, open_folder
 
 
 @pytest.mark.parametrize(
@@ -16,11 +16,12 @@ from deploy.stack.state import open_folder
         (None, False, True, Source.PROGRAMS),
         (None, False, False, None),
         ("programs", True, True, Source.PROGRAMS),
-        ("programs", True, False, Source.DOCKER),
-        ("docker", False, True, Source.PROGRAMS),
+        ("programs", True, False, None),
+        ("docker", True, True, Source.DOCKER),
+        ("docker", False, True, None),
     ],
 )
-def test_docker_comes_before_the_machines_programs_unless_the_data_lies_there(
+def test_docker_comes_before_the_machines_programs_and_where_the_data_lies_before_both(
     before: str | None, *, has_docker: bool, is_installed: bool, source: Source | None
 ) -> None:
     assert choose_source(before, has_docker=has_docker, is_installed=is_installed) == source
@@ -32,6 +33,44 @@ def test_who_has_no_servers_is_told_exactly_what_to_install() -> None:
     assert "apt-get install rabbitmq-server redis-server" in told
     assert "ORDERBUS_RABBITMQ_URL ORDERBUS_REDIS_URL" in told
     assert "postgres" not in told
+
+
+def test_data_in_docker_is_not_replaced_by_an_empty_server_while_docker_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _named_by_url(monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    folder = open_folder(tmp_path / "stack")
+    folder.write(FILE, {"postgres": "docker", "rabbitmq": "programs", "redis": "docker"})
+
+    with pytest.raises(StackError, match=r"redis, postgres lies in Docker, which does not answer.*down --erase"):
+        start_servers(folder.path)
+
+    assert folder.read(FILE) == {"postgres": "docker", "rabbitmq": "programs", "redis": "docker"}
+    stop_servers(folder.path, erase=True)
+    assert folder.read(FILE) == {}
+
+
+def test_a_server_named_by_url_is_not_replaced_by_an_empty_one_until_the_stack_was_taken_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _named_by_url(monkeypatch)
+    folder = open_folder(tmp_path)
+    folder.write(NAMED, {"postgres": "ORDERBUS_POSTGRES_URL"})
+
+    with pytest.raises(StackError, match=r"ORDERBUS_POSTGRES_URL named, which nothing names now.*orderbus down"):
+        start_servers(folder.path)
+
+    stop_servers(folder.path)
+    assert folder.read(NAMED) == {}
+
+
+def _named_by_url(monkeypatch: pytest.MonkeyPatch, **urls: str) -> None:
+    """These servers and no others."""
+    for name in SERVERS:
+        monkeypatch.delenv(f"ORDERBUS_{name.upper()}_URL", raising=False)
+    for name, url in urls.items():
+        monkeypatch.setenv(f"ORDERBUS_{name.upper()}_URL", url)
 
 
 @pytest.mark.parametrize("role", docker.CONTAINERS)
