@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import asyncpg
 
@@ -30,7 +30,7 @@ async def load(dump: Path, url: str) -> None:
     async with _server(url) as server:
         await server.execute(f'DROP DATABASE IF EXISTS "{draft}"')
         await server.execute(f'CREATE DATABASE "{draft}"')
-    beside = urlsplit(url)._replace(path=f"/{draft}").geturl()
+    beside = urlsplit(url)._replace(path=f"/{quote(draft, safe='')}").geturl()
     await asyncio.to_thread(dumping.load, dump, beside)
     connection = await asyncpg.connect(beside, timeout=10)
     try:
@@ -93,7 +93,7 @@ def _in_use(url: str, sessions: str) -> StackError:
 
 
 def _name(url: str, *beside: str) -> str:
-    return "_".join([urlsplit(url).path.removeprefix("/"), *beside])
+    return "_".join([unquote(urlsplit(url).path).removeprefix("/"), *beside])
 
 
 def _draft(url: str) -> str:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from deploy.stack import processes, waiting
 from deploy.stack.state import Say, StackError, StackFolder, silent, write_private
@@ -101,6 +101,8 @@ async def _answers(url: str) -> bool:
         connection = await asyncpg.connect(url, timeout=5)
     except asyncpg.InvalidCatalogNameError:
         return await _make_database(url)
+    except asyncpg.TooManyConnectionsError:
+        return False
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
         raise StackError("Postgres refuses the user or password it was asked with") from error
     except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
@@ -112,10 +114,12 @@ async def _answers(url: str) -> bool:
 async def _make_database(url: str) -> bool:
     import asyncpg
 
-    name = urlsplit(url).path.removeprefix("/").replace('"', '""')
+    name = unquote(urlsplit(url).path).removeprefix("/").replace('"', '""')
     connection = await asyncpg.connect(urlsplit(url)._replace(path="/postgres").geturl(), timeout=5)
     try:
         await connection.execute(f'CREATE DATABASE "{name}"')
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StackError(f"Postgres has no database {name}, and its user may not make one") from error
     finally:
         await connection.close()
     return True

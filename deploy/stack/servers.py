@@ -7,9 +7,8 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from deploy.stack import credentials, docker, packages, ports, postgres, processes, rabbitmq, redis, waiting
+from deploy.stack import credentials, docker, packages, ports, postgres, processes, rabbitmq, redis, urls, waiting
 from deploy.stack.credentials import Credentials
 from deploy.stack.state import Say, StackError, StackFolder, locked, open_folder, silent
 from deploy.stack.undoing import all_or_nothing
@@ -274,13 +273,16 @@ def _ports(name: str, source: Source) -> Iterable[str]:
 def _expect(name: str, url: str) -> None:
     """A server named by URL is not ours to start: it answers, or we say so."""
     variable = _variable(name)
+    if not urls.is_of_form(name, url):
+        raise StackError(f"{variable} {urls.wanted(name)}")
     try:
         answers = waiting.until(lambda: SERVERS[name].answers(url), 10, pause=0.5)
     except StackError as refused:
         raise StackError(f"{variable}: {refused}") from refused
+    except (ValueError, OverflowError):  # a port that is none, an option that is unknown
+        raise StackError(f"{variable} {urls.wanted(name)}") from None
     if not answers:
-        parts = urlsplit(url)
-        raise StackError(f"{variable}: nothing answers at {parts.hostname}:{parts.port}")
+        raise StackError(f"{variable}: nothing answers at {urls.place(url)}")
 
 
 def _variable(name: str) -> str:

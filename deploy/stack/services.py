@@ -5,10 +5,10 @@ import json
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from deploy.rabbitmq import names
-from deploy.stack import keys, ports, processes, waiting
+from deploy.stack import keys, ports, processes, urls, waiting
 from deploy.stack.credentials import SERVICES, Credentials
 from deploy.stack.processes import Process
 from deploy.stack.servers import RabbitMQ, Servers
@@ -113,8 +113,8 @@ def environment_of(settings: Mapping[str, str], caller: Mapping[str, str]) -> di
 def role_url(superuser_url: str, service: str, password: str) -> str:
     """The same database, entered as the service's own role, which `deploy.prepare` names after both."""
     parts = urlsplit(superuser_url)
-    role, place = f"{parts.path.removeprefix('/')}_{service}", parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{role}:{quote(password, safe='')}@{place}").geturl()
+    role = quote(f"{unquote(parts.path).removeprefix('/')}_{service}", safe="")
+    return parts._replace(netloc=f"{role}:{quote(password, safe='')}@{urls.place(superuser_url)}").geturl()
 
 
 def bus_url(rabbitmq: RabbitMQ, service: str, password: str) -> str:

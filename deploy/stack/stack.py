@@ -110,6 +110,10 @@ def _answers(name: str, url: str) -> bool:
 
 
 def _prepare(found: Servers, secrets: Credentials, say: Say) -> None:
+    import asyncpg
+    from aio_pika.exceptions import AMQPError
+
+    from deploy.migrations import MigrationChanged
     from deploy.prepare import prepare
     from deploy.rabbitmq.management import ManagementError
 
@@ -123,8 +127,12 @@ def _prepare(found: Servers, secrets: Credentials, say: Say) -> None:
         asyncio.run(
             prepare(found.postgres.superuser_url, bus.url, secrets.role_passwords, bus.management_url, secrets.bus_passwords)
         )
-    except ManagementError as error:
+    except (ManagementError, MigrationChanged) as error:
         raise StackError(str(error)) from error
+    except asyncpg.PostgresError as error:
+        raise StackError(f"Postgres cannot be prepared for the services: {error}") from error
+    except AMQPError as error:
+        raise StackError(f"RabbitMQ cannot be prepared for the services: {error}") from error
 
 
 def _stop(folder: StackFolder, roles: Iterable[str], patience: float = 20) -> None:

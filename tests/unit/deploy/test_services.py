@@ -109,5 +109,11 @@ def test_a_role_url_survives_a_password_with_signs_of_its_own() -> None:
     assert url == "postgresql://shop_orders:a%2Fb%40c@db.example:6000/shop?sslmode=require"
 
 
+def test_a_role_is_named_after_the_database_and_not_after_how_a_url_writes_it() -> None:
+    url = services.role_url("postgresql://boss:pw@db.example/my%20shop", "orders", "pw")
+
+    assert url == "postgresql://my%20shop_orders:pw@db.example/my%20shop"
+
+
 def test_the_names_of_the_services_are_those_that_there_are() -> None:
     assert tuple(deploy.services.SERVICES) == SERVICES

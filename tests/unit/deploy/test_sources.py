@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.stack import docker, packages
+from deploy.stack import docker, packages, urls
 from deploy.stack.servers import FILE, NAMED, SERVERS, Source, choose_source, start_servers, stop_servers
 from deploy.stack.state import StackError, open_folder
 
@@ -63,6 +63,56 @@ def test_a_server_named_by_url_is_not_replaced_by_an_empty_one_until_the_stack_w
 
     stop_servers(folder.path)
     assert folder.read(NAMED) == {}
+
+
+@pytest.mark.parametrize(
+    ("server", "url"),
+    [
+        ("postgres", "sesame"),
+        ("postgres", "http://127.0.0.1:1/orderbus"),
+        ("postgres", "postgresql://boss:pw@127.0.0.1:1"),
+        ("postgres", "postgresql://boss:pw@127.0.0.1:1/"),
+        ("postgres", "postgresql:///orderbus"),
+        ("postgres", "postgresql://boss:sesame/2@127.0.0.1:1/orderbus"),
+        ("postgres", "postgresql://boss:11/sesame@127.0.0.1:1/orderbus"),
+        ("postgres", "postgresql://boss:11#sesame@127.0.0.1:1/orderbus"),
+        ("postgres", "postgresql://boss:s@sam/e@127.0.0.1:1/orderbus"),
+        ("postgres", "postgresql://boss:pw@127.0.0.1:66000/orderbus"),
+        ("postgres", "postgresql://boss:pw@127.0.0.1:1/orderbus?sslmode=sesame"),
+        ("postgres", "postgresql://boss:pw@[::1/orderbus"),
+        ("rabbitmq", "sesame"),
+        ("rabbitmq", "http://127.0.0.1:1/"),
+        ("rabbitmq", "amqp://boss:sesame/2@127.0.0.1:1/"),
+        ("rabbitmq", "amqp://boss:pw@127.0.0.1:sesame/"),
+        ("redis", "sesame"),
+        ("redis", "redis://:sesame/2@127.0.0.1:1/0"),
+        ("redis", "redis://127.0.0.1:66000/0"),
+    ],
+)
+def test_what_is_no_url_of_a_server_is_refused_without_being_repeated(
+    server: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _named_by_url(monkeypatch, **{server: url})
+
+    with pytest.raises(StackError, match=f"ORDERBUS_{server.upper()}_URL is not a URL of the form ") as refused:
+        start_servers(tmp_path)
+
+    assert "sesame" not in str(refused.value)
+    assert "s@sam" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("server", "url"),
+    [
+        ("postgres", "postgresql://boss:p%40%2Fw@one.example:5432,two.example:5432/my%20shop?target_session_attrs=any"),
+        ("postgres", "postgres://boss@/orderbus?host=/run/postgresql"),
+        ("rabbitmq", "amqps://boss:pw@mq.example"),
+        ("rabbitmq", "amqp://boss:pw@mq.example:5672/%2F?heartbeat=15"),
+        ("redis", "rediss://:pw@cache.example:6380/0"),
+    ],
+)
+def test_a_server_may_be_named_in_any_form_that_its_client_reads(server: str, url: str) -> None:
+    assert urls.is_of_form(server, url)
 
 
 def _named_by_url(monkeypatch: pytest.MonkeyPatch, **urls: str) -> None:
