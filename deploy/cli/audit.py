@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.telling import narrate
+from deploy.cli.telling import explaining_trouble, fail, narrate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,25 +16,40 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+COULD_NOT_LOOK = 2
+"""What a schedule must not take for a broken promise, which is 1."""
+
+LONGEST = 366 * 24 * 3600
+"""Seconds: nobody means more, and `nan` is not less."""
+
 
 @app.command()
 def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    settle: Annotated[float, typer.Option(help="Seconds an order must have been left alone to be judged.")] = 5,
-    every: Annotated[float | None, typer.Option(help="Go on, once in so many seconds, as metrics.", min=1)] = None,
-    metrics_port: Annotated[int, typer.Option(help="With --every: where Prometheus scrapes /metrics.")] = 9110,
+    settle: Annotated[
+        float,
+        typer.Option(min=0, max=LONGEST, help="Seconds an order must have been left alone to be judged."),
+    ] = 5,
+    every: Annotated[
+        float | None,
+        typer.Option(min=1, max=LONGEST, help="Go on, once in so many seconds, as metrics."),
+    ] = None,
+    metrics_port: Annotated[int, typer.Option(min=1, max=65535, help="With --every: where Prometheus scrapes /metrics.")] = 9110,
     metrics_host: Annotated[str, typer.Option(help="With --every: the address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Check the invariants over all four schemas; exit 1 when one does not hold, with the offenders."""
+    """Check the invariants over all four schemas; exit 1 when one does not hold, with the offenders, and 2 when that cannot be
+    found out."""
     from rich.console import Console
 
     from deploy.audit import audit as run
-    from deploy.cli.addresses import postgres_url
+    from deploy.cli.addresses import asking_postgres, postgres_url
 
+    url = postgres_url(COULD_NOT_LOOK)
     if every is not None:
-        _keep_auditing(postgres_url(), timedelta(seconds=every), timedelta(seconds=settle), metrics_host, metrics_port)
+        _keep_auditing(url, timedelta(seconds=every), timedelta(seconds=settle), metrics_host, metrics_port)
         return
-    report = asyncio.run(run(postgres_url(), timedelta(seconds=settle)))
+    with explaining_trouble("nothing was found out", COULD_NOT_LOOK), asking_postgres():
+        report = asyncio.run(run(url, timedelta(seconds=settle)))
     if as_json:
         typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
     else:
@@ -55,8 +70,7 @@ def _keep_auditing(url: str, every: timedelta, settle: timedelta, host: str, por
     try:
         start_http_server(port, host, gauges.registry)
     except OSError as error:
-        narrate(f"nothing can listen on {host}:{port}: {error}")
-        raise typer.Exit(1) from None
+        fail(f"nothing can listen on {host}:{port}: {error}", COULD_NOT_LOOK)
     narrate(f"auditing every {every.total_seconds():g} s; http://{host}:{port}/metrics says what was found")
     with suppress(KeyboardInterrupt), ended_like_interrupted():
         asyncio.run(keep_auditing(url, every, gauges, narrate, settle))

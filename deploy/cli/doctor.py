@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.telling import narrate
+from deploy.cli.telling import explaining_trouble, fail
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,22 +20,24 @@ app = typer.Typer()
 @app.command()
 def doctor(
     heal: Annotated[bool, typer.Option("--heal", help="Say again what one service said and another has not heard.")] = False,
-    days: Annotated[int, typer.Option(min=1, help="Orders at rest are looked at for so long after they were placed.")] = 30,
+    days: Annotated[
+        int, typer.Option(min=1, max=36_500, help="Orders at rest are looked at for so long after they were placed.")
+    ] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find orders that are past their time, and say of each what was found and what happens now; exit 1 when something needs a
     person. It only reads, unless --heal: partners are asked again by the services themselves."""
     from rich.console import Console
 
-    from deploy.cli.addresses import stack
+    from deploy.cli.addresses import asking_postgres, stack
     from deploy.doctor import Whose, visit
     from deploy.stack import stack as local
 
     found = stack()
-    if heal and (stopped := [line.name for line in local.status() if not line.state.startswith("running")]):
-        narrate(f"{', '.join(stopped)} must run first: what is not heard may wait there; ./orderbus up starts it")
-        raise typer.Exit(1)
-    findings = asyncio.run(visit(found["postgres"]["superuser_url"], days, heal=heal))
+    with explaining_trouble("nothing was changed"), asking_postgres():
+        if heal and (stopped := [line.name for line in local.status() if not line.state.startswith("running")]):
+            fail(f"{', '.join(stopped)} must run first: what is not heard may wait there; ./orderbus up starts it")
+        findings = asyncio.run(visit(found["postgres"]["superuser_url"], days, heal=heal))
     if as_json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}, ensure_ascii=False, default=str))
     else:

@@ -180,7 +180,8 @@ async def _tail(url: str, pattern: str, tail: Tail) -> None:
 
 @asynccontextmanager
 async def _channel(url: str) -> AsyncIterator[AbstractChannel]:
-    """A channel of its own; a broker that does not answer, or goes away, ends the command with a message."""
+    """A channel of its own; a broker that does not answer, or goes away, ends the command with a message, and so does what it
+    cannot be told: a type is at most 255 bytes."""
     import aio_pika
     from aio_pika.exceptions import AMQPError
 
@@ -190,6 +191,8 @@ async def _channel(url: str) -> AsyncIterator[AbstractChannel]:
             yield await connection.channel(publisher_confirms=True)
     except (AMQPError, OSError, TimeoutError) as error:
         fail(f"the broker does not answer ({error!r}); ./orderbus status tells more, ./orderbus up starts it")
+    except ValueError as error:
+        fail(f"the broker cannot be told that: {error}")
 
 
 def write_json(event: dict[str, Any], _: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,7 +44,7 @@ def down(erase: Annotated[bool, typer.Option("--erase", help="Remove the data to
     """Stop services and servers; the data stays for the next `up`."""
     from deploy.stack import stack
 
-    with explaining_trouble():
+    with explaining_trouble("part of it may still run; ./orderbus down ends the rest"):
         stack.down(narrate, erase=erase)
     narrate("the stack is down, its data is erased" if erase else "the stack is down, its data is kept")
 
@@ -56,16 +56,15 @@ def status(
 ) -> None:
     """Show each server and service: where it is, how it is, and what in it needs a look: dead letters, and events stuck
     for over a minute; with Prometheus beside them, also the alerts that fire. Exit code 1 unless all of them run."""
-    from dataclasses import asdict
-
     from deploy.stack import stack
 
     if live:
         _watch(as_json=as_json)
         return
-    lines = stack.status()
+    with explaining_trouble("nothing was changed"):
+        lines = stack.status()
     if as_json:
-        print(json.dumps([asdict(line) for line in lines]))
+        print(json.dumps([as_shown(line) for line in lines]))
     else:
         show(lines)
     if not all(line.state.startswith("running") for line in lines):
@@ -140,6 +139,13 @@ def in_words(troubles: "Troubles | None") -> str:
         return ""
     letters = [f"{count} {state} letter{'s' if count > 1 else ''}" for state, count in troubles.dead_letters.items()]
     return ", ".join([*letters, *(f"{count} stuck in {where}" for where, count in troubles.stuck.items())])
+
+
+def as_shown(line: "Line") -> dict[str, Any]:
+    """A line for programs, which keep what they read: its address is without the password too."""
+    from dataclasses import asdict
+
+    return {**asdict(line), "url": line.url and without_password(line.url)}
 
 
 def without_password(url: str | None) -> str:

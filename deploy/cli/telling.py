@@ -20,13 +20,23 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 @contextmanager
-def explaining_trouble() -> Iterator[None]:
-    """What keeps the stack from running is told in words, not as a traceback."""
+def explaining_trouble(interrupted: str = "what this command had started is stopped", code: int = 1) -> Iterator[None]:
+    """What keeps the stack from running is told in words, not as a traceback. `interrupted`: what Ctrl-C leaves behind."""
     from deploy.stack.state import StackError
 
     try:
         yield
     except StackError as error:
-        fail(str(error))
+        fail(str(error), code)
+    except OSError as error:
+        fail(_in_words(error), code)
     except KeyboardInterrupt:
-        fail("interrupted: what this command had started is stopped", 130)
+        fail(f"interrupted: {interrupted}", 130)
+
+
+def _in_words(error: OSError) -> str:
+    """A full disk, a file of somebody else's, a server that does not answer."""
+    said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error) or repr(error)
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        said += "; if that is this checkout's, ./orderbus up starts it"
+    return said

@@ -44,8 +44,10 @@ async def _looks(found: Mapping[str, Any]) -> AsyncIterator[tuple[Look, dict[str
 
 
 def _told(now: Look, pulses: Mapping[str, Pulse]) -> dict[str, Any]:
+    from deploy.cli.stack import as_shown
+
     beats = {name: asdict(pulse) for name, pulse in pulses.items()}
-    return {"parts": [asdict(line) for line in now.lines], "pulses": beats, "queues": [asdict(queue) for queue in now.queues]}
+    return {"parts": [as_shown(line) for line in now.lines], "pulses": beats, "queues": [asdict(queue) for queue in now.queues]}
 
 
 def screen(now: Look, pulses: Mapping[str, Pulse]) -> Group:

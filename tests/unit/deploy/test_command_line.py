@@ -1,10 +1,18 @@
 """The command line is quick to say what it can do, and keeps secrets off the screen."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from deploy.cli.stack import without_password
+import pytest
+import typer
+
+from deploy.cli.stack import as_shown, without_password
+from deploy.cli.telling import explaining_trouble
+from deploy.cli.watch import _told
+from deploy.stack.stack import Line
+from deploy.stack.vitals import Look
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -29,5 +37,70 @@ def test_a_password_is_not_shown() -> None:
     assert without_password(None) == "-"
 
 
-def _run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+def test_a_program_that_reads_the_status_is_given_no_password() -> None:
+    line = Line("rabbitmq", "running", "amqp://boss:secret@127.0.0.1:20002/", 7)
+
+    assert as_shown(line)["url"] == "amqp://127.0.0.1:20002/"
+    assert _told(Look(1, [line], {}, []), {})["parts"] == [as_shown(line)]
+    assert as_shown(Line("redis", "stopped", None, None))["url"] is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "audit --settle nan",
+        "audit --settle inf",
+        "audit --settle -1",
+        "audit --every nan",
+        "audit --every 60 --metrics-port 99999",
+        "doctor --days 99999999999",
+    ],
+)
+def test_a_number_that_cannot_be_meant_is_refused(words: str) -> None:
+    answer = _run_python("-m", "deploy.cli", *words.split())
+
+    assert answer.returncode == 2
+    assert "Invalid value" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://boss:pw@127.0.0.1:1/orderbus", "Connect call failed ('127.0.0.1', 1); "),
+        ("postgresql://boss:sesame/2@127.0.0.1:1/orderbus", "ORDERBUS_POSTGRES_URL is not a URL of the form "),
+    ],
+)
+def test_an_audit_that_cannot_look_is_told_from_one_that_finds_something(url: str, said: str) -> None:
+    answer = _run_python("-m", "deploy.cli", "audit", ORDERBUS_POSTGRES_URL=url)
+
+    assert answer.returncode == 2
+    assert said in answer.stderr
+    assert "sesame" not in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (OSError(28, "No space left on device", "/a/b"), "orderbus: /a/b: No space left on device\n"),
+        (PermissionError(13, "Permission denied", ".orderbus"), "orderbus: .orderbus: Permission denied\n"),
+        (TimeoutError(), "orderbus: TimeoutError(); if that is this checkout's, ./orderbus up starts it\n"),
+        (KeyboardInterrupt(), "orderbus: interrupted: the rest runs\n"),
+    ],
+)
+def test_ordinary_trouble_is_told_in_words(trouble: BaseException, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), explaining_trouble("the rest runs"):
+        raise trouble
+
+    assert capsys.readouterr().err == said
+
+
+def _run_python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=CHECKOUT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
