@@ -25,7 +25,8 @@ def all_or_nothing(folder: StackFolder, stop: Callable[[StackFolder, set[str]], 
 
 @contextmanager
 def ended_like_interrupted() -> Iterator[None]:
-    """A polite end, or a closed terminal, leaves no more behind than Ctrl-C does."""
+    """A polite end, or a closed terminal, leaves no more behind than Ctrl-C does. What the caller has us ignore, as nohup does,
+    stays ignored."""
 
     def interrupt(_: int, frame: FrameType | None) -> None:
         ctrl_c = signal.getsignal(signal.SIGINT)  # asyncio has one of its own, which ends what is under way in order
@@ -33,7 +34,8 @@ def ended_like_interrupted() -> Iterator[None]:
             raise KeyboardInterrupt
         ctrl_c(signal.SIGINT, frame)
 
-    with _handling({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
+    ending = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    with _handling(dict.fromkeys(ending, interrupt)):
         yield
 
 
