@@ -5,6 +5,7 @@ As a program (`python -m deploy.stack.keys FOLDER`) it makes them in a folder: c
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
@@ -88,6 +89,15 @@ def end_tokens(keys: Path, name: str, publishes: Collection[str] | None = None) 
     return ended
 
 
+def end_all_systems_tokens(keys: Path) -> None:
+    """No other system's tokens open anything from now on."""
+    if not (keys / _KEY).exists():
+        return
+    with locked(open_folder(keys)):
+        shutil.rmtree(keys / _SYSTEMS, ignore_errors=True)
+        _publish(keys)
+
+
 def _of_system(keys: Path, name: str) -> Path:
     return keys / _SYSTEMS / f"{name}.json"
 
@@ -125,7 +135,7 @@ def _signed(key: Any, subject: str, scopes: Iterable[str], now: datetime, lifeti
 
 
 def _is_good(token: str, key: object, now: datetime) -> bool:
-    """Signed by this key, with today's scopes, and valid for long enough."""
+    """Signed by this key, with today's scopes, and valid now and for long enough: one of a clock that was ahead is not yet."""
     from joserfc import jwt
     from joserfc.errors import JoseError
     from joserfc.jwk import ECKey
@@ -135,8 +145,8 @@ def _is_good(token: str, key: object, now: datetime) -> bool:
         claims = jwt.decode(token, key, algorithms=["ES256"]).claims
     except (JoseError, ValueError):
         return False
-    left = claims["exp"] - now.timestamp()
-    return bool(left > RENEWED_BEFORE.total_seconds() and claims["scope"] == " ".join(SCOPES))
+    begun, left = claims["iat"] <= now.timestamp(), claims["exp"] - now.timestamp()
+    return bool(begun and left > RENEWED_BEFORE.total_seconds() and claims["scope"] == " ".join(SCOPES))
 
 
 if __name__ == "__main__":

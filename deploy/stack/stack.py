@@ -60,6 +60,7 @@ def down(say: Say = silent, *, erase: bool = False, folder: StackFolder | None =
         servers.take_down(folder, erase=erase, say=say)
         if erase:
             observability.erase(folder)
+            keys.end_all_systems_tokens(folder.path / "keys")  # the broker knows none of them any more, to take their tokens back
         # Whatever carries our mark under a role of another version of this program.
         processes.stop(folder, processes.roles(folder))
         # Whoever lists processes sees a dead one until init has taken note of it, which some do once a second only.

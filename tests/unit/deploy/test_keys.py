@@ -9,7 +9,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from deploy.stack import keys
+from deploy.stack import keys, stack
+from deploy.stack.state import open_folder
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
@@ -78,6 +79,17 @@ def test_a_systems_tokens_end_when_it_may_publish_other_types(tmp_path: Path) ->
     assert not is_good(after, tmp_path)
 
 
+def test_when_the_stacks_data_is_erased_the_tokens_of_all_systems_end_and_the_local_one_does_not(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    local, systems = keys.keep(tmp_path / "keys", NOW), of_taobao(tmp_path / "keys", "order.paid")
+
+    stack.down(folder=folder)
+    assert is_good(systems, tmp_path / "keys")
+    stack.down(folder=folder, erase=True)
+
+    assert (is_good(local, tmp_path / "keys"), is_good(systems, tmp_path / "keys")) == (True, False)
+
+
 def test_what_the_services_are_given_cannot_sign(tmp_path: Path) -> None:
     keys.keep(tmp_path, NOW)
 
@@ -100,6 +112,15 @@ def test_a_token_is_kept_until_less_than_a_day_is_left(tmp_path: Path) -> None:
 
     assert keys.keep(tmp_path, NOW + timedelta(days=28, hours=23)) == first
     assert keys.keep(tmp_path, NOW + timedelta(days=29, hours=1)) != first
+
+
+def test_a_token_of_a_clock_that_was_ahead_is_replaced(tmp_path: Path) -> None:
+    ahead = keys.keep(tmp_path, NOW + timedelta(days=2))
+
+    renewed = keys.keep(tmp_path, NOW)
+
+    assert renewed != ahead
+    assert claims_of(renewed, tmp_path)["iat"] == int(NOW.timestamp())
 
 
 def test_a_token_of_another_key_is_replaced(tmp_path: Path) -> None:
