@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from deploy.cli.telling import fail
+from deploy.cli.telling import explaining_trouble, fail, narrate
 
 if TYPE_CHECKING:
     from deploy.rabbitmq.management import Management
@@ -82,10 +82,24 @@ def remove(name: Name) -> None:
     from deploy.rabbitmq import systems
     from deploy.stack import keys
 
-    system = _at_the_broker(lambda broker: systems.find(broker, name))
-    keys.end_tokens(_keys(), system.name)  # first: cut short after this, the system is still listed and can be removed again
-    gone = _at_the_broker(lambda broker: systems.remove(broker, system.name))
-    print(f"{gone.name} is shut out, with the tokens made for it here; {gone.waiting} messages it had not read are gone")
+    # first, whether the broker knows the system or not: cut short after this, it is still listed and can be removed again
+    are_tokens_ended = systems.is_name(name) and keys.end_tokens(_keys(), name)
+    if are_tokens_ended:
+        narrate(f"the tokens made for {name} here open nothing any more")
+
+    async def shut_out(broker: Management) -> systems.System | None:
+        try:
+            return await systems.remove(broker, name)
+        except systems.Refused:
+            if are_tokens_ended:
+                return None
+            raise
+
+    gone = _at_the_broker(shut_out)
+    if gone:
+        print(f"{name} is shut out, with the tokens made for it here; {gone.waiting} messages it had not read are gone")
+    else:
+        print(f"{name} has no tokens any more; the broker knows no system of that name")
 
 
 @app.command()
@@ -106,26 +120,35 @@ def _keys() -> Path:
     """Where the local issuer keeps its keys."""
     from deploy.stack.state import checkout_folder
 
-    return checkout_folder().room("keys")
+    with explaining_trouble():
+        return checkout_folder().room("keys")
 
 
 def _broker() -> tuple[str, str]:
-    """The AMQP and the management URL, an administrator's: those of the environment, else those of this checkout's stack."""
-    from deploy.cli.addresses import stack
+    """The AMQP and the management URL, an administrator's: those of the environment, else those of this checkout's stack. With
+    one of the two alone nobody can say which broker is meant."""
+    from deploy.cli.addresses import named, stack
 
-    variables = ("ORDERBUS_RABBITMQ_URL", "ORDERBUS_RABBITMQ_MANAGEMENT_URL")
-    named = {name: value for name in variables if (value := os.environ.get(name))}
-    if len(named) == len(variables):
-        return named[variables[0]], named[variables[1]]
+    variable = "ORDERBUS_RABBITMQ_MANAGEMENT_URL"
+    url, management_url = named("rabbitmq"), os.environ.get(variable)
+    if url and management_url:
+        return url, management_url
+    if url or management_url:
+        names = ("ORDERBUS_RABBITMQ_URL", variable)
+        fail("{} is set and {} is not: both or neither".format(*(names if url else reversed(names))))
     found = stack()["rabbitmq"]
     if found["management_url"] is None:
-        fail("users are made through RabbitMQ's management API: ORDERBUS_RABBITMQ_MANAGEMENT_URL says where it is")
+        fail(
+            "users are made through RabbitMQ's management API: set ORDERBUS_RABBITMQ_URL, and ORDERBUS_RABBITMQ_MANAGEMENT_URL "
+            "that says where it is"
+        )
     return found["url"], found["management_url"]
 
 
 def _at_the_broker(do: Callable[[Management], Awaitable[T]]) -> T:
     """The answer; what cannot be done ends the command with the reason."""
-    from deploy.rabbitmq.management import Management, ManagementError
+    from deploy.cli.addresses import stack
+    from deploy.rabbitmq.management import Management, ManagementError, Unreachable
     from deploy.rabbitmq.systems import Refused
 
     url, management_url = _broker()
@@ -136,5 +159,9 @@ def _at_the_broker(do: Callable[[Management], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(ask())
+    except Unreachable as error:
+        if os.environ.get("ORDERBUS_RABBITMQ_URL") or stack()["rabbitmq"]["pid"] is None:
+            fail(str(error))
+        fail("this stack's RabbitMQ does not answer; ./orderbus status tells more, ./orderbus up starts it")
     except (ManagementError, Refused) as error:
         fail(str(error))

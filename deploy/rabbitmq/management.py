@@ -13,6 +13,10 @@ class ManagementError(Exception):
     """The management API cannot be reached, or refuses; the message says what to do."""
 
 
+class Unreachable(ManagementError):
+    """Nothing answers there."""
+
+
 def path(*parts: str) -> str:
     """A path of the API; each part is a name, whatever signs it holds."""
     return "/api/" + "/".join(quote(part, safe="") for part in parts)
@@ -70,7 +74,7 @@ class Management:
         try:
             answer = await self._client.request(method, path(*parts), json=content)
         except httpx.TransportError as error:
-            raise ManagementError(
+            raise Unreachable(
                 f"RabbitMQ's management API does not answer at {self.place} ({error!r}); it is a plugin: "
                 "rabbitmq-plugins enable rabbitmq_management, then ORDERBUS_RABBITMQ_MANAGEMENT_URL says where it is"
             ) from error

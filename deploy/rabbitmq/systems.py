@@ -48,10 +48,15 @@ def queue_of(name: str) -> str:
     return f"{EXTERNAL}{name}"
 
 
+def is_name(name: str) -> bool:
+    """A system may be called so."""
+    return bool(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name))
+
+
 def whats_wrong(name: str, source: str, publishes: Collection[str], hears: Collection[str]) -> list[str]:
     """Why there can be no such system; nothing when there can."""
     wrong = []
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name):
+    if not is_name(name):
         wrong.append(f"name: {name!r} should be up to 40 small letters, digits and hyphens")
     if not re.fullmatch(r"[!-~]{1,200}", source):
         wrong.append(f"source: {source!r} should be a URI or path of up to 200 ASCII characters")
@@ -76,14 +81,17 @@ async def add(broker: Management, system: System, *, new_password: bool = False)
     for other in known.values():
         if other.name != system.name and other.source == system.source:
             raise Refused(f"{system.source} is {other.name}'s")
-    await _build(broker, system)
     user = system_user(broker.vhost, system.name)
+    rights = Rights(exchange_of(system.source), frozenset(system.publishes), one_of([queue_of(system.name)]))
     password = None
     if before is None or new_password:
         password = secrets.token_urlsafe(32)
         await broker.put("users", user, password=password, tags="")
-    rights = Rights(exchange_of(system.source), frozenset(system.publishes), one_of([queue_of(system.name)]))
-    await grant(broker, user, rights)
+    if before is None:
+        # cut short from here on, the system is listed and can be removed again; and nobody knows its password yet
+        await grant(broker, user, rights)
+    await _build(broker, system)
+    await grant(broker, user, rights)  # of one that is in already only now: what is published before it is bound is dropped
     for limit, value in LIMITS.items():
         await broker.put("user-limits", user, limit, value=value)
     await broker.close_connections(user)

@@ -1,10 +1,15 @@
-"""What another system may be called, may say and may hear; and how users are told apart on one broker."""
+"""What another system may be called, may say and may hear; how users are told apart on one broker; and which broker is meant."""
+
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from deploy.cli import systems as command_line
 from deploy.rabbitmq import names, systems
 from deploy.rabbitmq.access import NOTHING, one_of, rights_of
 from deploy.services import SERVICES
+from deploy.stack import state
 
 
 @pytest.mark.parametrize(
@@ -80,3 +85,50 @@ def test_another_user_enters_the_same_place() -> None:
 
     assert url == "amqps://orderbus_shop1_orders:a%2Fb%40c@mq.example:5671/shop1?heartbeat=15"
     assert names.user_url("amqp://boss:pw@mq.example", "u", "p") == "amqp://u:p@mq.example/%2F"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout whose stack has run before the machine was started anew."""
+    for name in ("ORDERBUS_RABBITMQ_URL", "ORDERBUS_RABBITMQ_MANAGEMENT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(state, "CHECKOUT", tmp_path)
+    rabbitmq = {"url": "amqp://boss:pw@127.0.0.1:1/", "management_url": "http://boss:pw@127.0.0.1:1", "pid": 7}
+    state.checkout_folder().write("stack.json", {"rabbitmq": rabbitmq})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("given", "missing", "url"),
+    [
+        ("ORDERBUS_RABBITMQ_URL", "ORDERBUS_RABBITMQ_MANAGEMENT_URL", "amqp://boss:pw@mq.example/"),
+        ("ORDERBUS_RABBITMQ_MANAGEMENT_URL", "ORDERBUS_RABBITMQ_URL", "http://boss:pw@mq.example:15672"),
+    ],
+)
+def test_half_a_broker_is_not_taken_for_this_checkouts(
+    given: str, missing: str, url: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(given, url)
+
+    answer = CliRunner().invoke(command_line.app, ["list"])
+
+    assert checkout
+    assert answer.exit_code == 1
+    assert f"{given} is set and {missing} is not: both or neither" in answer.output
+
+
+def test_a_broker_of_this_checkout_that_does_not_run_is_to_be_started_not_configured(checkout: Path) -> None:
+    answer = CliRunner().invoke(command_line.app, ["list"])
+
+    assert checkout
+    assert answer.exit_code == 1
+    assert "./orderbus up starts it" in answer.output
+    assert "rabbitmq-plugins" not in answer.output
+
+
+def test_a_broker_elsewhere_that_does_not_answer_may_lack_the_plugin(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERBUS_RABBITMQ_URL", "amqp://boss:pw@127.0.0.1:1/")
+    monkeypatch.setenv("ORDERBUS_RABBITMQ_MANAGEMENT_URL", "http://127.0.0.1:1")
+
+    assert checkout
+    assert "rabbitmq-plugins enable" in CliRunner().invoke(command_line.app, ["list"]).output
