@@ -7,15 +7,21 @@ start at once.
 """
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import os
+import secrets
+import stringprep
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 
-from deploy.migrations import LOCK, migrate
+from deploy.migrations import LOCK, MigrationChanged, migrate
 from deploy.rabbitmq import access, topology
 from deploy.rabbitmq.management import Management, ManagementError
 from deploy.services import SERVICES
@@ -116,15 +122,15 @@ async def _let_in(connection: asyncpg.Connection, service: str, password: str) -
     database = await connection.fetchval("SELECT current_database()")
     role = role_name(database, service)
     on_record = ", ".join(f"{service}.{table}" for table in APPEND_ONLY[service])
-    quoted_password = await connection.fetchval("SELECT quote_literal($1::text)", password)
     async with connection.transaction():
         # grants of two at once on the same schema fail with "tuple concurrently updated"
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
         if not await connection.fetchval("SELECT TRUE FROM pg_roles WHERE rolname = $1", role):
             await connection.execute(f'CREATE ROLE "{role}" LOGIN')
+        # Postgres logs a statement that fails, whole: it is not told the password
+        await connection.execute(f"ALTER ROLE \"{role}\" PASSWORD '{verifier(password)}'")
         await connection.execute(
             f"""
-            ALTER ROLE "{role}" PASSWORD {quoted_password};
             REVOKE ALL ON SCHEMA public FROM PUBLIC;
             GRANT CONNECT ON DATABASE "{database}" TO "{role}";
             GRANT USAGE ON SCHEMA {service} TO "{role}";
@@ -136,17 +142,37 @@ async def _let_in(connection: asyncpg.Connection, service: str, password: str) -
         )
 
 
+def verifier(password: str) -> str:
+    """What Postgres keeps of a password, and lets in with (RFC 5803): it proves who knows it, and does not tell it."""
+    salt, rounds = secrets.token_bytes(16), 4096
+    salted = hashlib.pbkdf2_hmac("sha256", _prepared_as_clients_do(password).encode(), salt, rounds)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    kept = [base64.b64encode(each).decode() for each in (salt, stored, hmac.digest(salted, b"Server Key", "sha256"))]
+    return f"SCRAM-SHA-256${rounds}:{kept[0]}${kept[1]}:{kept[2]}"
+
+
+def _prepared_as_clients_do(password: str) -> str:
+    """SASLprep (RFC 4013), which changes nothing of ASCII."""
+    mapped = (" " if stringprep.in_table_c12(sign) else sign for sign in password if not stringprep.in_table_b1(sign))
+    return unicodedata.normalize("NFKC", "".join(mapped))
+
+
 def secret(name: str) -> str:
     found = optional_secret(name)
     if found is None:
-        sys.exit(f"{name} (or {name}_FILE) is not set")
+        sys.exit(f"{name} (or {name}_FILE) is not set, or is empty")
     return found
 
 
 def optional_secret(name: str) -> str | None:
-    if path := os.environ.get(f"{name}_FILE"):
-        return Path(path).read_text().strip()
-    return os.environ.get(name)
+    """None where nothing is said, and where what is said is empty: no user has an empty password, no server an empty address."""
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return os.environ.get(name) or None
+    try:
+        return Path(path).read_text().strip() or None
+    except (OSError, ValueError):
+        sys.exit(f"{name}_FILE: {path} cannot be read")
 
 
 def main() -> None:
@@ -158,7 +184,7 @@ def main() -> None:
     watcher = optional_secret("ORDERBUS_WATCHER_BUS_PASSWORD")
     try:
         asyncio.run(prepare(url, bus_url, roles, management_url, users, watcher))
-    except ManagementError as error:
+    except (ManagementError, MigrationChanged) as error:
         sys.exit(str(error))
     print(f"prepared {urlsplit(url).path.lstrip('/')}: {', '.join(SERVICES)}")
     if not users:

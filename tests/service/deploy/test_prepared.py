@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
-from deploy.prepare import prepare
+from deploy.prepare import _let_in, prepare
 from deploy.prepared import lacking
 from deploy.rabbitmq.management import Management
 from deploy.rabbitmq.names import watcher
@@ -108,6 +108,29 @@ async def test_the_autoscalers_user_sees_how_long_queues_are_and_nothing_in_them
     assert all(name.startswith("orders.") for name in names)
     assert taken.status_code in (400, 401, 403)
     assert emptied.status_code in (400, 401, 403)
+
+
+@pytest.mark.parametrize("password", ['it\'s "odd" \\ $1', "pässwörd 密码", "a\u00a0b\u00adc ① ﬁ"])
+async def test_a_role_enters_with_its_password_and_no_other_whatever_signs_it_has(installation: Servers, password: str) -> None:
+    at, others = installation.postgres.superuser_url, {**PASSWORDS, "orders": password}
+
+    await prepare(at, installation.rabbitmq.url, others, None, {})
+
+    await (await asyncpg.connect(role_url(at, "orders", password))).close()
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(role_url(at, "orders", PASSWORDS["orders"]))
+
+
+async def test_no_statement_that_the_server_could_log_holds_a_password(installation: Servers) -> None:
+    await _prepare(installation)
+    admin = await asyncpg.connect(installation.postgres.superuser_url)
+    told: list[str] = []
+    admin.add_query_logger(lambda query: told.append(query.query))
+    await _let_in(admin, "orders", "a-sesame-word")
+    await admin.close()
+
+    assert any("ALTER ROLE" in statement for statement in told)
+    assert not [statement for statement in told if "sesame" in statement]
 
 
 async def test_several_may_prepare_at_once(installation: Servers) -> None:
