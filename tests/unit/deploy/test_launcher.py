@@ -70,7 +70,7 @@ def test_a_preparation_that_was_cut_short_is_begun_again(checkout: Path) -> None
     (venv / "bin").mkdir(parents=True)
     (venv / ".unfinished").touch()
     (venv / "half").touch()
-    _install(checkout, "python3", f'case "$*" in *"-m venv"*) exit 7;; esac; exec "{sys.executable}" "$@"')
+    _cannot_make_venvs(checkout)
 
     answer = _start(checkout)
 
@@ -79,10 +79,69 @@ def test_a_preparation_that_was_cut_short_is_begun_again(checkout: Path) -> None
     assert not (venv / "half").exists()
 
 
-def _start(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def test_an_update_that_was_cut_short_is_not_taken_for_ready_once_the_lock_is_the_old_one_again(checkout: Path) -> None:
+    venv = _prepared(checkout)
+    (venv / ".unfinished").touch()
+    _cannot_make_venvs(checkout)
+
+    assert "first start" in _start(checkout).stderr
+    assert not (venv / "lib").exists()
+
+
+def test_after_an_upgrade_of_python_all_is_made_anew(checkout: Path) -> None:
+    venv = _prepared(checkout, python="python3.12", libraries="python3.12")
+    assert _start(checkout).returncode == 0
+    (venv / "bin" / "python").unlink()
+    _install(checkout, "python3.13", "exit 0")
+    (venv / "bin" / "python").symlink_to(checkout.parent / "bin" / "python3.13")
+    _cannot_make_venvs(checkout)
+
+    assert "first start" in _start(checkout).stderr
+    assert not (venv / "lib").exists()
+
+
+@pytest.mark.parametrize(
+    ("is_writable", "told", "cached"), [(True, {}, ""), (False, {}, "1"), (False, {"UV_CACHE_DIR": "/x"}, "")]
+)
+def test_a_home_that_cannot_be_written_to_is_done_without(
+    checkout: Path, told: dict[str, str], cached: str, *, is_writable: bool
+) -> None:
+    home, venv = checkout.parent / "home", checkout / ".venv"
+    if is_writable:
+        home.mkdir()
+    else:
+        home.touch()  # whoever runs the tests may write to any folder
+    uv = f'#!/bin/sh\nprintf %s "${{UV_NO_CACHE-}}" >"{checkout}/told"\n'
+    makes_one = f"mkdir -p '{venv}/bin'; printf '#!/bin/sh\n' >'{venv}/bin/python'; printf %s '{uv}' >'{venv}/bin/uv'"
+    makes_one += f"; chmod +x '{venv}/bin/python' '{venv}/bin/uv'; exit 0"
+    _install(checkout, "python3", f'case "$*" in *"-m venv"*) {makes_one};; esac; exec "{sys.executable}" "$@"')
+    (checkout.parent / "bin" / "chmod").symlink_to(shutil.which("chmod") or "")
+
+    answer = _start(checkout, HOME=str(home), **told)
+
+    assert answer.returncode == 0, answer.stderr
+    assert (checkout / "told").read_text() == cached
+
+
+def _prepared(checkout: Path, python: str = "python", libraries: str = "python3.12") -> Path:
+    """A .venv whose interpreter is a program of this name, outside of it."""
+    venv = checkout / ".venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "lib" / libraries).mkdir(parents=True)
+    shutil.copy(checkout / "uv.lock", venv)
+    _install(checkout, python, "exit 0")
+    (venv / "bin" / "python").symlink_to(checkout.parent / "bin" / python)
+    return venv
+
+
+def _cannot_make_venvs(checkout: Path) -> None:
+    _install(checkout, "python3", f'case "$*" in *"-m venv"*) exit 7;; esac; exec "{sys.executable}" "$@"')
+
+
+def _start(checkout: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(checkout / "orderbus"), *arguments],
-        env={"PATH": str(checkout.parent / "bin"), "HOME": os.environ.get("HOME", "/")},
+        env={"PATH": str(checkout.parent / "bin"), "HOME": os.environ.get("HOME", "/"), **environment},
         cwd="/",
         capture_output=True,
         text=True,
