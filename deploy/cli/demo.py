@@ -76,8 +76,8 @@ def _stack_for_the_demo(console: Console, *, keep: bool) -> Iterator[tuple[dict[
     from deploy.stack import stack
     from deploy.stack.undoing import ended_like_interrupted
 
-    ran_before = any(line.name in ("orders", "sandbox") and line.state.startswith("running") for line in stack.status())
     with explaining_trouble(), ended_like_interrupted():
+        ran_before = any(line.name in ("orders", "sandbox") and line.state.startswith("running") for line in stack.status())
         with console.status("starting the stack") if console.is_terminal and not ran_before else nullcontext() as status:
             found = stack.up(lambda sentence: status.update(sentence) if status else console.print(sentence))
         console.print(f"{_tick(console)}the stack {'runs already' if ran_before else 'is up'}")

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+PLACE = "place.json"
+"""Where the folder was made."""
 
 Say = Callable[[str], None]
 
@@ -67,8 +71,23 @@ def open_folder(path: Path) -> StackFolder:
 
 
 def checkout_folder() -> StackFolder:
-    """The stack of this checkout."""
-    return open_folder(CHECKOUT / ".orderbus")
+    """The stack of this checkout. Raises StackError when it was made elsewhere."""
+    folder = open_folder(CHECKOUT / ".orderbus")
+    _must_have_stayed(folder)
+    return folder
+
+
+def _must_have_stayed(folder: StackFolder) -> None:
+    """Processes, containers and data are known by where the folder was first: moved, it would begin with empty ones, and a copy
+    is another stack."""
+    made_at = folder.read(PLACE).get("made_at")
+    if made_at is None:
+        folder.write(PLACE, {"made_at": str(folder.path)})
+    elif made_at != str(folder.path):
+        raise StackError(
+            f"{folder.path} was made at {made_at}, and its servers' data is known by that name: move the checkout back there. "
+            f"If this is a copy, or that data may be given up: rm -r {shlex.quote(str(folder.path))}"
+        )
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,11 +1,14 @@
 """What a stack writes down is whole, and its owner's alone."""
 
+import shutil
 import stat
 import threading
 from pathlib import Path
 
-from deploy.stack import credentials
-from deploy.stack.state import locked, open_folder
+import pytest
+
+from deploy.stack import credentials, state
+from deploy.stack.state import StackError, locked, open_folder
 
 
 def mode(path: Path) -> int:
@@ -34,6 +37,23 @@ def test_two_folders_are_two_stacks_and_one_folder_is_always_the_same(tmp_path: 
 
     assert one.id != other.id
     assert open_folder(tmp_path / "other" / ".." / "one").id == one.id
+
+
+def test_a_checkout_that_was_moved_or_copied_does_not_begin_with_empty_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    monkeypatch.setattr(state, "CHECKOUT", before)
+    assert state.checkout_folder() == state.checkout_folder()
+    before.rename(after)
+    monkeypatch.setattr(state, "CHECKOUT", after)
+
+    with pytest.raises(StackError, match=rf"was made at {before}/.orderbus.*rm -r {after}/.orderbus"):
+        state.checkout_folder()
+
+    shutil.rmtree(after / ".orderbus")
+    assert state.checkout_folder().path == after / ".orderbus"
 
 
 def test_a_second_start_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
