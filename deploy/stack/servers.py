@@ -10,7 +10,7 @@ from typing import Protocol
 
 from deploy.stack import credentials, docker, packages, ports, postgres, processes, rabbitmq, redis, urls, waiting
 from deploy.stack.credentials import Credentials
-from deploy.stack.state import Say, StackError, StackFolder, locked, open_folder, silent
+from deploy.stack.state import CHECKOUT, Say, StackError, StackFolder, locked, open_folder, silent
 from deploy.stack.undoing import all_or_nothing
 
 FILE = "sources.json"
@@ -106,6 +106,8 @@ def bring_up(folder: StackFolder, say: Say) -> Servers:
     given = named_by_url(SERVERS)
     _remember(folder, given)
     sources = _sources(folder, [name for name in SERVERS if name not in given], say)
+    if Source.PROGRAMS in sources.values():
+        _must_be_plain(folder.path)
     folder.write(FILE, {**folder.read(FILE), **sources})
     chosen = _start(folder, sources, secrets, say)
 
@@ -188,6 +190,15 @@ def _remember(folder: StackFolder, given: Mapping[str, str]) -> None:
             "give that up with ./orderbus down (it touches no data), after which `up` starts empty servers of its own"
         )
     folder.write(NAMED, {name: _variable(name) for name in given})
+
+
+def _must_be_plain(path: Path) -> None:
+    """A path that the programs' own files of settings would end early, or take for a pattern, or that Erlang cannot spell."""
+    if odd := sorted({sign for sign in str(path) if sign in "\"'\\[" or ord(sign) > 255}):
+        raise StackError(
+            f"RabbitMQ and Redis do not start in a folder with {' '.join(odd)} in its path: move the checkout from {CHECKOUT}, "
+            "or name servers by URL, or start Docker"
+        )
 
 
 def _sources(folder: StackFolder, wanted: Sequence[str], say: Say) -> dict[str, Source]:

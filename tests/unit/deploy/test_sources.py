@@ -1,10 +1,11 @@
 """Where servers come from, and what a person is told who has none."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from deploy.stack import docker, packages, urls
+from deploy.stack import docker, packages, processes, urls
 from deploy.stack.servers import FILE, NAMED, SERVERS, Source, choose_source, start_servers, stop_servers
 from deploy.stack.state import StackError, open_folder
 
@@ -113,6 +114,20 @@ def test_what_is_no_url_of_a_server_is_refused_without_being_repeated(
 )
 def test_a_server_may_be_named_in_any_form_that_its_client_reads(server: str, url: str) -> None:
     assert urls.is_of_form(server, url)
+
+
+@pytest.mark.skipif(docker.answers(), reason="containers see nothing of the path")
+@pytest.mark.parametrize("sign", ["'", '"', "\\", "[", "密"])
+def test_a_folder_whose_name_the_programs_cannot_work_with_is_refused_at_once(
+    sign: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _named_by_url(monkeypatch)
+    folder = tmp_path / f"a{sign}b"
+
+    with pytest.raises(StackError, match=f"do not start in a folder with {re.escape(sign)} in its path"):
+        start_servers(folder)
+
+    assert processes.roles(open_folder(folder)) == set()
 
 
 def _named_by_url(monkeypatch: pytest.MonkeyPatch, **urls: str) -> None:
