@@ -144,7 +144,7 @@ def take_down(folder: StackFolder, *, erase: bool = False, say: Say = silent) ->
     """`stop_servers` for who holds the folder's lock."""
     stop_roles(folder, ROLES, patience=1 if erase else 20)  # RabbitMQ takes 6 s to put its data in order
     if named := folder.read(NAMED):
-        say(f"{', '.join(named)} ran elsewhere and goes on there; the next `up` takes one of its own unless it is named again")
+        say(f"named by URL, and left as they are: {', '.join(named)}; where none is named, the next `up` takes one of its own")
         folder.forget(NAMED)
     contained = [name for name, source in folder.read(FILE).items() if source == Source.DOCKER]
     if contained and not docker.answers():
