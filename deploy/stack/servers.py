@@ -145,7 +145,7 @@ def take_down(folder: StackFolder, *, erase: bool = False, say: Say = silent) ->
     stop_roles(folder, ROLES, patience=1 if erase else 20)  # RabbitMQ takes 6 s to put its data in order
     if named := folder.read(NAMED):
         say(f"named by URL, and left as they are: {', '.join(named)}; where none is named, the next `up` takes one of its own")
-        folder.forget(NAMED)
+    folder.forget(NAMED)
     contained = [name for name, source in folder.read(FILE).items() if source == Source.DOCKER]
     if contained and not docker.answers():
         say(f"Docker does not answer, so what it holds of {', '.join(contained)} is as it was: {docker.how_to_end(folder)}")
@@ -189,7 +189,8 @@ def _remember(folder: StackFolder, given: Mapping[str, str]) -> None:
             f"this stack works on servers that {' and '.join(forgotten)} named, which nothing names now: set it as before, or "
             "give that up with ./orderbus down (it touches no data), after which `up` starts empty servers of its own"
         )
-    folder.write(NAMED, {name: _variable(name) for name in given})
+    if given:
+        folder.write(NAMED, {name: _variable(name) for name in given})
 
 
 def _must_be_plain(path: Path) -> None:

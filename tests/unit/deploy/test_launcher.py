@@ -38,6 +38,17 @@ def test_without_python_it_says_which_to_install(checkout: Path) -> None:
     assert not (checkout / ".venv").exists()
 
 
+def test_a_checkout_that_cannot_be_written_to_is_named(checkout: Path) -> None:
+    (checkout / ".orderbus").touch()  # whoever runs the tests may write to any folder
+    _cannot_make_venvs(checkout)
+
+    answer = _start(checkout)
+
+    assert answer.returncode == 1
+    assert f"{checkout}/.orderbus cannot be written to" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
 def test_a_python_that_is_too_old_or_too_new_is_passed_over(checkout: Path) -> None:
     _install(checkout, "python3", "exit 1")
 
