@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 from aio_pika.abc import AbstractChannel as Channel
 
-from deploy.stack.servers import Servers
 from services.orders.main import service
 from shared import dead_letters, inbox
 from shared.bus import COMINGS_BACK, DEAD_EXCHANGE, DELIVERY_LIMIT, GIVEN_UP, SUSPICIOUS, Consumer, dead_queue_name, queue_name
@@ -21,23 +20,9 @@ from shared.origin import EXCHANGE
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
 from tests.builders import a_paid_order
-from tests.service.house import a_database, a_vhost
 from tests.service.orders.letters import on_the_wire
 
 DEAD = dead_queue_name(service.name)
-
-
-@pytest.fixture
-async def settings(servers: Servers) -> Settings:
-    """Of a process of orders, with a database and a vhost of its own."""
-    told: Any = {"postgres_url": await a_database(servers, service.name), "rabbitmq_url": await a_vhost(servers, service)}
-    return Settings(**told, auth_jwks="")
-
-
-@pytest.fixture
-async def broker(settings: Settings) -> AsyncIterator[Channel]:
-    async with await aio_pika.connect(settings.rabbitmq_url.get_secret_value()) as connection:
-        yield await connection.channel()
 
 
 @pytest.fixture

@@ -3,13 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aio_pika
-import pytest
 from aio_pika.abc import AbstractChannel as Channel
 
-from deploy.stack.servers import Servers
 from services.orders.main import service
 from shared.bus import SUSPICIOUS, Consumer, dead_queue_name, queue_name
 from shared.database import Database, Tx, connect
@@ -20,23 +17,10 @@ from shared.origin import EXCHANGE
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
 from tests.builders import a_paid_order
-from tests.service.house import Bus, a_database, a_vhost
+from tests.service.house import Bus
 from tests.service.orders.letters import a_refund
 
 QUEUES = [queue_name(service.name, event_class.type) for event_class in (OrderPaid, PaymentRefunded)]
-
-
-@pytest.fixture
-async def settings(servers: Servers) -> Settings:
-    """Of a process of orders, with a database and a vhost of its own in which nobody else is."""
-    told: Any = {"postgres_url": await a_database(servers, service.name), "rabbitmq_url": await a_vhost(servers, service)}
-    return Settings(**told, auth_jwks="")
-
-
-@pytest.fixture
-async def broker(settings: Settings) -> AsyncIterator[Channel]:
-    async with await aio_pika.connect(settings.rabbitmq_url.get_secret_value()) as connection:
-        yield await connection.channel()
 
 
 class Handler:
