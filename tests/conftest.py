@@ -3,6 +3,7 @@ them. Given ORDERBUS_POSTGRES_URL, ORDERBUS_RABBITMQ_URL and ORDERBUS_REDIS_URL,
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is told to end stops its servers, as after Ctrl-C
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="orderbus-tests-")
 
 
