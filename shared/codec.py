@@ -186,7 +186,7 @@ def explain(error: ValidationError) -> str:
 def _items(body: bytes, content_type: str | None, headers: Mapping[str, Any]) -> Iterable[Any]:
     if len(body) > MAX_BODY_BYTES:
         raise NotACloudEvent(f"the message has {len(body)} bytes, more than {MAX_BODY_BYTES}")
-    media_type = (content_type or "").split(";")[0].strip().lower()
+    media_type = media_type_of(content_type)
     if media_type == BATCH:
         items = orjson.loads(body)
         if not isinstance(items, list):
@@ -201,6 +201,11 @@ def _items(body: bytes, content_type: str | None, headers: Mapping[str, Any]) ->
         return [attributes | {"data": orjson.loads(body)}]
     given = media_type[:100] or "not given"
     raise NotACloudEvent(f"the content type is {given}, neither {SINGLE} nor {BATCH}, and no header is an attribute of an event")
+
+
+def media_type_of(content_type: str | None) -> str:
+    """A content type without its parameters; empty where none is given."""
+    return (content_type or "").split(";")[0].strip().lower()
 
 
 def _binary_attributes(headers: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import bounds, cards, database, idempotency, limits, metrics, openapi, telemetry
+from shared import bounds, cards, codec, database, idempotency, limits, metrics, openapi, telemetry
 from shared.auth import Principal
 from shared.events import Envelope
 from shared.problems import Problem, TooLarge, Unauthenticated, UnsupportedMediaType
@@ -112,7 +112,7 @@ async def read_body(request: Request) -> bytes:
 
 
 def _refuse_unless_json(content_type: str | None) -> None:
-    media_type = (content_type or "").split(";")[0].strip().lower()
+    media_type = codec.media_type_of(content_type)
     if not (media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))):
         given = media_type[:100] or "not given"
         raise UnsupportedMediaType(f"content-type should be application/json; it is {given}")

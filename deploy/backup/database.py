@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 
 from deploy.backup import dumping
+from deploy.stack import urls
 from deploy.stack.state import StackError
 
 SERIALS_LEFT_OUT = 1_000_000
@@ -73,7 +74,7 @@ async def give_up_what_was_before(url: str) -> None:
 @asynccontextmanager
 async def _server(url: str) -> AsyncIterator[asyncpg.Connection]:
     """From outside the database."""
-    connection = await asyncpg.connect(urlsplit(url)._replace(path="/postgres").geturl(), timeout=10)
+    connection = await asyncpg.connect(urls.administration(url), timeout=10)
     try:
         yield connection
     except (asyncpg.ObjectInUseError, asyncpg.InsufficientPrivilegeError) as error:
@@ -93,7 +94,7 @@ def _in_use(url: str, sessions: str) -> StackError:
 
 
 def _name(url: str, *beside: str) -> str:
-    return "_".join([unquote(urlsplit(url).path).removeprefix("/"), *beside])
+    return "_".join([urls.database(url), *beside])
 
 
 def _draft(url: str) -> str:

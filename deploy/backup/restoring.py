@@ -17,7 +17,7 @@ from aio_pika.exceptions import AMQPError
 
 from deploy.backup import bus, database
 from deploy.backup.taking import ABOUT, BUS, DATABASE
-from deploy.stack import credentials, observability, processes, servers, stack
+from deploy.stack import credentials, observability, processes, servers, stack, urls
 from deploy.stack.state import Say, StackError, StackFolder, checkout_folder, locked, silent
 
 SERVERS = ("postgres", "rabbitmq")
@@ -33,7 +33,7 @@ class Place:
 
 def is_elsewhere() -> bool:
     """A server is named by URL: it is an installation's that others start and know the passwords of."""
-    return any(os.environ.get(f"ORDERBUS_{server.upper()}_URL") for server in SERVERS)
+    return any(os.environ.get(urls.variable(server)) for server in SERVERS)
 
 
 def restore(backup: Path, say: Say = silent, folder: StackFolder | None = None, *, up: bool = False) -> dict[str, object]:
@@ -90,7 +90,7 @@ def _ours(folder: StackFolder, say: Say) -> Place:
 def _theirs() -> Place:
     """Whoever stops the services there has done so: it is not found out only when the backup has been read."""
     named = servers.named_by_url(SERVERS)
-    if missing := [f"ORDERBUS_{server.upper()}_URL" for server in SERVERS if server not in named]:
+    if missing := [urls.variable(server) for server in SERVERS if server not in named]:
         raise StackError(f"{missing[0]} is not set: a backup is of a database and of its bus, so both are named, or neither")
     place = Place(named["postgres"], named["rabbitmq"])
     asyncio.run(database.must_be_unused(place.postgres_url))

@@ -29,7 +29,7 @@ def named(server: str, code: int = 1) -> str | None:
     """The URL that names this server; what is none ends the command with a message."""
     from deploy.stack import urls
 
-    variable = f"ORDERBUS_{server.upper()}_URL"
+    variable = urls.variable(server)
     url = os.environ.get(variable)
     if url and not urls.is_of_form(server, url):
         fail(f"{variable} {urls.wanted(server)}", code)

@@ -74,8 +74,9 @@ def _addresses() -> tuple[str, str]:
 def _holder() -> str:
     from deploy.backup import is_elsewhere
     from deploy.cli.stack import without_password
+    from deploy.stack import urls
 
     if not is_elsewhere():
         return "this stack holds"
-    named = (os.environ.get(f"ORDERBUS_{server}_URL") for server in ("POSTGRES", "RABBITMQ"))
+    named = (os.environ.get(urls.variable(server)) for server in ("postgres", "rabbitmq"))
     return f"{' and '.join(without_password(url) for url in named if url)} hold"

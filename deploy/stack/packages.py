@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.stack import urls
 from deploy.stack.state import Say, StackError
 
 DEBIAN: Mapping[str, str] = {"postgres": "postgresql", "rabbitmq": "rabbitmq-server", "redis": "redis-server"}
@@ -37,7 +38,7 @@ def install_packages(names: Sequence[str], say: Say) -> None:
 
 def how_to_install(missing: Sequence[str]) -> str:
     """Exactly what a person has to do so that the stack can start."""
-    variables = " ".join(f"ORDERBUS_{server.upper()}_URL" for server in missing)
+    variables = " ".join(urls.variable(server) for server in missing)
     return "\n".join(
         [
             f"Missing: {', '.join(missing)}. Any one of these helps:",

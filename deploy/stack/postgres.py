@@ -8,9 +8,8 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from deploy.stack import processes, waiting
+from deploy.stack import processes, urls, waiting
 from deploy.stack.state import Say, StackError, StackFolder, silent, write_private
 
 ROLE = "postgres"
@@ -114,8 +113,8 @@ async def _answers(url: str) -> bool:
 async def _make_database(url: str) -> bool:
     import asyncpg
 
-    name = unquote(urlsplit(url).path).removeprefix("/").replace('"', '""')
-    connection = await asyncpg.connect(urlsplit(url)._replace(path="/postgres").geturl(), timeout=5)
+    name = urls.database(url).replace('"', '""')
+    connection = await asyncpg.connect(urls.administration(url), timeout=5)
     try:
         await connection.execute(f'CREATE DATABASE "{name}"')
     except asyncpg.InsufficientPrivilegeError as error:

@@ -134,7 +134,7 @@ def bring_up(folder: StackFolder, say: Say) -> Servers:
 
 def named_by_url(wanted: Iterable[str]) -> dict[str, str]:
     """The addresses of those that are not ours to start. Raises StackError when one of them does not answer."""
-    given = {name: url for name in wanted if (url := os.environ.get(_variable(name)))}
+    given = {name: url for name in wanted if (url := os.environ.get(urls.variable(name)))}
     for name, url in given.items():
         _expect(name, url)
     return given
@@ -190,7 +190,7 @@ def _remember(folder: StackFolder, given: Mapping[str, str]) -> None:
             "give that up with ./orderbus down (it touches no data), after which `up` starts empty servers of its own"
         )
     if given:
-        folder.write(NAMED, {name: _variable(name) for name in given})
+        folder.write(NAMED, {name: urls.variable(name) for name in given})
 
 
 def _must_be_plain(path: Path) -> None:
@@ -284,7 +284,7 @@ def _ports(name: str, source: Source) -> Iterable[str]:
 
 def _expect(name: str, url: str) -> None:
     """A server named by URL is not ours to start: it answers, or we say so."""
-    variable = _variable(name)
+    variable = urls.variable(name)
     if not urls.is_of_form(name, url):
         raise StackError(f"{variable} {urls.wanted(name)}")
     try:
@@ -295,10 +295,6 @@ def _expect(name: str, url: str) -> None:
         raise StackError(f"{variable} {urls.wanted(name)}") from None
     if not answers:
         raise StackError(f"{variable}: nothing answers at {urls.place(url)}")
-
-
-def _variable(name: str) -> str:
-    return f"ORDERBUS_{name.upper()}_URL"
 
 
 def _log(folder: StackFolder, name: str, sources: Mapping[str, Source]) -> str:

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from deploy.rabbitmq import names
 from deploy.stack import keys, ports, processes, urls, waiting
@@ -113,7 +113,7 @@ def environment_of(settings: Mapping[str, str], caller: Mapping[str, str]) -> di
 def role_url(superuser_url: str, service: str, password: str) -> str:
     """The same database, entered as the service's own role, which `deploy.prepare` names after both."""
     parts = urlsplit(superuser_url)
-    role = quote(f"{unquote(parts.path).removeprefix('/')}_{service}", safe="")
+    role = quote(f"{urls.database(superuser_url)}_{service}", safe="")
     return parts._replace(netloc=f"{role}:{quote(password, safe='')}@{urls.place(superuser_url)}").geturl()
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 FORMS: Mapping[str, str] = {
     "postgres": "postgresql://user:password@host:port/database",
@@ -15,6 +15,11 @@ SCHEMES: Mapping[str, tuple[str, ...]] = {
     "rabbitmq": ("amqp", "amqps"),
     "redis": ("redis", "rediss"),
 }
+
+
+def variable(server: str) -> str:
+    """Where it is named."""
+    return f"ORDERBUS_{server.upper()}_URL"
 
 
 def is_of_form(server: str, url: str) -> bool:
@@ -33,6 +38,16 @@ def is_of_form(server: str, url: str) -> bool:
 def place(url: str) -> str:
     """Host and port, without who enters there."""
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def database(url: str) -> str:
+    """The name of the database, as Postgres knows it."""
+    return unquote(urlsplit(url).path).removeprefix("/")
+
+
+def administration(url: str) -> str:
+    """The same server's database that is always there: from it others are made, renamed and dropped."""
+    return urlsplit(url)._replace(path="/postgres").geturl()
 
 
 def wanted(server: str) -> str:

@@ -71,3 +71,7 @@ class Refund(Fact):
     def refusal(self) -> str:
         """The refusal in words."""
         return f"refund refused: {self.failure}"
+
+
+GIVEN_BACK_UNASKED = Refund(amount=0, reason="refunded")
+"""What a shop gave back by its own decision; how much is known once we hear it from the shop."""

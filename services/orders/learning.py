@@ -2,7 +2,7 @@
 
 from functools import singledispatch
 
-from services.orders.facts import Claim, Hold, Parcel, Refund
+from services.orders.facts import GIVEN_BACK_UNASKED, Claim, Hold, Parcel
 from services.orders.lifecycle import Order, settle
 from shared.events import Event
 from shared.events.fields import PaymentReceipt
@@ -17,9 +17,6 @@ from shared.events.payments import (
 )
 from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentFailed, ShipmentInTransit, TrackingPushed
 from shared.events.stock import StockRejected, StockReserved
-
-GIVEN_BACK_UNASKED = Refund(amount=0, reason="refunded")
-"""What a shop gave back by its own decision; how much is known once we hear it from the shop."""
 
 
 class NotTheirsToSay(ValueError):
@@ -37,8 +34,7 @@ def _add(fact: Event, order: Order) -> Order:
 
 
 def _held(order: Order, fact: Event, reason: str, *, in_doubt: bool = False) -> Order:
-    hold = Hold(reason=reason, at=fact.envelope.time, in_doubt=in_doubt)
-    return order if hold in order.holds else order.but(holds=(*order.holds, hold))
+    return order.with_hold(Hold(reason=reason, at=fact.envelope.time, in_doubt=in_doubt))
 
 
 @_add.register

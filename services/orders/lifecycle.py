@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from services.orders.facts import Cancellation, Claim, Fact, Hold, Parcel, Refund
+from services.orders.facts import GIVEN_BACK_UNASKED, Cancellation, Claim, Fact, Hold, Parcel, Refund
 from shared.events import Event
 from shared.events.fields import PaymentReceipt
 from shared.events.orders import (
@@ -78,6 +78,10 @@ class Order(Fact):
     def but(self, **facts: Any) -> Self:
         """The order with more known of it."""
         return self.model_copy(update=facts)
+
+    def with_hold(self, hold: Hold) -> Self:
+        """The order with one more hold; the same one twice is one."""
+        return self if hold in self.holds else self.but(holds=(*self.holds, hold))
 
     @property
     def open_holds(self) -> tuple[Hold, ...]:
@@ -274,14 +278,13 @@ def _count_claims(order: Order) -> Order:
             order = _count(order, claim, placed.total.currency)
         else:
             reason = f"{claim.source} says that it gave back {claim.amount}, and it had not taken the money"
-            hold = Hold(reason=reason, at=claim.at)
-            order = order if hold in order.holds else order.but(holds=(*order.holds, hold))
+            order = order.with_hold(Hold(reason=reason, at=claim.at))
     return order
 
 
 def _count(order: Order, claim: Claim, currency: str) -> Order:
     """More than there is does not count, nor another sum than was asked for: payments says what becomes of that."""
-    asked = order.refunds.get(claim.refund_id) or Refund(amount=0, reason="refunded")
+    asked = order.refunds.get(claim.refund_id, GIVEN_BACK_UNASKED)
     sum_asked = asked.amount or claim.amount.amount
     left = order.captured - order.refunded
     if asked.reference is not None or claim.amount != Money(amount=sum_asked, currency=currency):
