@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ValidationError
 
@@ -20,6 +21,8 @@ from shared.database import Reader as DatabaseReader
 from shared.events.fields import OrderId
 from shared.http import Reader, Signed, Transactional, Tx, read_body
 from shared.problems import NotFound, Unauthenticated, Unprocessable
+
+log = structlog.get_logger()
 
 shipments = APIRouter(prefix="/api/shipments", tags=["shipments"], route_class=Transactional)
 webhooks = APIRouter(prefix="/api/webhooks", tags=["webhooks"], route_class=Signed)
@@ -113,13 +116,16 @@ async def _signed(request: Request) -> _Told:
         else:
             webhook_id = standard_webhooks.verify(settings().webhook_keys, request.headers, body, telemetry.now())
         bounds.check_json(body)
-        scans = tracking.read(body)
+        said = tracking.read(body, telemetry.now())
     except standard_webhooks.NotSigned as error:
         raise Unauthenticated(str(error)) from None
     except ValidationError as error:
         raise Unprocessable(explain(error)) from None
+    if said.unreadable:
+        why = [explain(error) for error in said.unreadable]
+        log.error("parcels that a notification tells of cannot be read; the others are taken", times=len(why), why=why[0])
     # a carrier's words are kept: they are not refused, for the parcel's sake, and no card number stays in them
-    return _Told(webhook_id, [replace(scan, description=cards.masked_text(scan.description)) for scan in scans])
+    return _Told(webhook_id, [replace(scan, description=cards.masked_text(scan.description)) for scan in said.scans])
 
 
 @webhooks.post("/dhl", openapi_extra=SIGNED_BODY)
@@ -128,7 +134,8 @@ async def take_scans(told: Annotated[_Told, Depends(_signed)], tx: Tx) -> Taken:
     the token of the subscription.
 
     A scan of a number that is not known here is kept until it is. What tells of the subscription itself is taken and
-    changes nothing. 401 when the token or the signature is not right, or the signature not of these five minutes."""
+    changes nothing. A parcel that cannot be read, or was scanned over a year ago or over a day ahead, is passed over; 422 where
+    there is no other. 401 when the token or the signature is not right, or the signature not of these five minutes."""
     if not await store.take_webhook(tx, "dhl", told.webhook_id):
         return Taken(scans=0)
     await store.keep_scans(tx, told.scans)

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, model_validator
 
 from services.logistics.shipping import Shipment
 from shared.events.fields import one_line, text
 from shared.records import replace
+
+OLDEST, AHEAD = timedelta(days=365), timedelta(days=1)
+"""A scan is told of at once, or some days late; ahead by hours, where a carrier says its local time. Further from now it is of a
+scanner whose clock is wrong: the last delivery counts, and a return window begins with it."""
 
 
 class Status(StrEnum):
@@ -39,10 +43,17 @@ def in_utc(at: datetime) -> datetime:
         raise ValueError("is before the year 1, or after 9999, in UTC") from None
 
 
+def _of_these_days(at: datetime, info: ValidationInfo) -> datetime:
+    assert isinstance(info.context, datetime), "what is read is read at a moment"
+    if not info.context - OLDEST <= at <= info.context + AHEAD:
+        raise ValueError("is over a year ago, or over a day ahead")
+    return at
+
+
 class _Status(BaseModel):
-    timestamp: Annotated[datetime, AfterValidator(in_utc)]
+    timestamp: Annotated[datetime, AfterValidator(in_utc), AfterValidator(_of_these_days)]
     status_code: str = Field(alias="statusCode")
-    description: Annotated[str, AfterValidator(one_line)] = ""
+    description: str | None = None
 
 
 class _Tracked(BaseModel):
@@ -54,7 +65,7 @@ class _Notification(BaseModel):
     """The body of DHL's Shipment Tracking Unified Push (https://developer.dhl.com/api-reference/shipment-tracking-unified-push)."""
 
     scope: str | None = None
-    shipments: Annotated[list[_Tracked], Field(max_length=1000)] = []
+    shipments: Annotated[list[Any], Field(max_length=1000)] = []
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -63,17 +74,34 @@ class _Notification(BaseModel):
         return self
 
 
-def read(body: bytes) -> list[Scan]:
-    """The scans a tracking notification tells of, each once; none when it is about the subscription (subscription.validate,
-    subscription.failure, …). Raises pydantic's ValidationError for what is neither."""
-    tracked = _Notification.model_validate_json(body).shipments
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a notification tells of: the scans, each once, and why it says no more where it cannot be read."""
+
+    scans: list[Scan]
+    unreadable: list[ValidationError]
+
+
+def read(body: bytes, now: datetime) -> Notice:
+    """What a tracking notification tells of; no scan when it is about the subscription (subscription.validate,
+    subscription.failure, …). A parcel that cannot be read keeps back none of the others. Raises pydantic's ValidationError for
+    what is no notification, or has nothing in it that can be read."""
+    tracked: list[_Tracked] = []
+    unreadable: list[ValidationError] = []
+    for each in _Notification.model_validate_json(body).shipments:
+        try:
+            tracked.append(_Tracked.model_validate(each, context=now))
+        except ValidationError as error:
+            unreadable.append(error)
+    if unreadable and not tracked:
+        raise unreadable[0]
     known = {status.value for status in Status}
     scans = {
-        Scan(each.id, each.status.timestamp, Status(each.status.status_code), each.status.description)
+        Scan(each.id, each.status.timestamp, Status(each.status.status_code), one_line(each.status.description or ""))
         for each in tracked
         if each.status.status_code in known
     }
-    return sorted(scans)
+    return Notice(sorted(scans), unreadable)
 
 
 def scanned(shipment: Shipment, scans: Sequence[Scan]) -> Shipment:

@@ -139,6 +139,25 @@ async def test_dhls_own_push_comes_with_the_token_of_the_subscription_and_is_tak
     assert len(bus.all(ShipmentInTransit, order_id=order_id)) == 1
 
 
+async def test_a_parcel_that_cannot_be_read_keeps_back_none_of_the_others(bus: Bus, logistics: Client, order_id: str) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+    body = a_scan(waybill, "transit").replace(b"[{", b'[{"id":"1","status":{"statusCode":"transit","timestamp":null}},{')
+
+    answer = await logistics.post("/api/webhooks/dhl", content=body, headers=signed(body))
+
+    assert (answer.status_code, answer.json()) == (200, {"scans": 1})
+    await bus.expect(ShipmentInTransit, order_id=order_id)
+
+
+async def test_a_scanner_whose_clock_is_wrong_delivers_nothing(bus: Bus, logistics: Client, order_id: str) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+
+    for year in (1970, 9999):
+        assert await post(logistics, a_scan(waybill, "delivered", datetime(year, 1, 1, tzinfo=UTC))) == 422
+
+    assert (await of_order(logistics, order_id))["state"] == "booked"
+
+
 async def test_a_wrong_token_changes_nothing_and_a_signature_beside_it_does_not_help(
     bus: Bus, logistics: Client, order_id: str
 ) -> None:

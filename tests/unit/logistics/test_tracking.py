@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from services.logistics import tracking
 from services.logistics.shipping import State
-from services.logistics.tracking import scanned
+from services.logistics.tracking import Scan, scanned
 from tests.unit.logistics.parcels import NOON, a_booked_shipment, a_scan
 
 
@@ -14,30 +14,55 @@ def a_notification(code: str = "transit", at: str = "2026-11-24T12:00:00Z", id: 
     return f'{{"shipments":[{{"id":"{id}","service":"express","status":{status}}}]}}'.encode()
 
 
+def read(body: bytes) -> list[Scan]:
+    """The scans of a notification in which everything can be read."""
+    told = tracking.read(body, NOON)
+    assert told.unreadable == []
+    return told.scans
+
+
 def test_a_notification_tells_of_a_scan() -> None:
-    assert tracking.read(a_notification()) == [a_scan("transit", 0, "Departed")]
+    assert read(a_notification()) == [a_scan("transit", 0, "Departed")]
 
 
 @pytest.mark.parametrize("same", ["2026-11-24T20:00:00+08:00", "2026-11-24T12:00:00"])
 def test_a_scans_time_is_utc_and_so_is_one_without_an_offset(same: str) -> None:
-    assert tracking.read(a_notification(at=same))[0].at == NOON
+    assert read(a_notification(at=same))[0].at == NOON
 
 
 def test_statuses_we_do_not_act_upon_are_passed_over() -> None:
-    assert tracking.read(a_notification("pre-transit")) == []
-    assert tracking.read(a_notification("unknown")) == []
+    assert read(a_notification("pre-transit")) == []
+    assert read(a_notification("unknown")) == []
 
 
 def test_a_carriers_words_are_kept_in_a_line() -> None:
-    (scan,) = tracking.read(a_notification().replace(b"Departed", b"Departed\\u0000 from\\nLeipzig" + b"!" * 600))
+    (scan,) = read(a_notification().replace(b"Departed", b"Departed\\u0000 from\\nLeipzig" + b"!" * 600))
 
     assert scan.description.startswith("Departed from Leipzig!")
     assert len(scan.description) == 500
 
 
+def test_a_carrier_may_say_nothing() -> None:
+    assert read(a_notification().replace(b'"Departed"', b"null")) == [a_scan("transit", 0)]
+
+
+def test_a_scan_may_come_months_late_or_in_the_carriers_local_time() -> None:
+    assert read(a_notification(at="2026-02-01T00:00:00Z"))
+    assert read(a_notification(at="2026-11-25T02:00:00"))
+
+
+def test_a_parcel_that_cannot_be_read_keeps_back_none_of_the_others() -> None:
+    body = a_notification().replace(b"[{", b'[{"id":"1"},{').replace(b"}]", b'},{"id":"2","status":{"statusCode":"transit"}}]')
+
+    told = tracking.read(body, NOON)
+
+    assert told.scans == [a_scan("transit", 0, "Departed")]
+    assert [error.errors()[0]["loc"] for error in told.unreadable] == [("status",), ("status", "timestamp")]
+
+
 @pytest.mark.parametrize("scope", ["subscription.validate", "subscription.failure"])
 def test_what_is_about_the_subscription_tells_of_no_scan(scope: str) -> None:
-    assert tracking.read(f'{{"scope":"{scope}","secret":"-","self":"https://api-eu.dhl.com/-"}}'.encode()) == []
+    assert read(f'{{"scope":"{scope}","secret":"-","self":"https://api-eu.dhl.com/-"}}'.encode()) == []
 
 
 @pytest.mark.parametrize(
@@ -53,11 +78,13 @@ def test_what_is_about_the_subscription_tells_of_no_scan(scope: str) -> None:
         a_notification(id="a\\u0000"),
         a_notification(at="0001-01-01T00:00:00+14:00"),
         a_notification(at="9999-12-31T23:59:59-14:00"),
+        a_notification(at="1970-01-01T00:00:00Z"),
+        a_notification(at="2026-11-26T12:00:00Z"),
     ],
 )
 def test_what_is_no_notification_is_refused(body: bytes) -> None:
     with pytest.raises(ValidationError):
-        tracking.read(body)
+        read(body)
 
 
 def test_the_first_scan_on_its_way_counts_and_the_last_failure_says_why() -> None:
