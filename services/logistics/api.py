@@ -133,7 +133,7 @@ async def take_scans(told: Annotated[_Told, Depends(_signed)], tx: Tx) -> Taken:
     """Scans of any carrier's parcels, in the form of DHL's Shipment Tracking Unified Push, signed by Standard Webhooks or with
     the token of the subscription.
 
-    A scan of a number that is not known here is kept until it is. What tells of the subscription itself is taken and
+    A scan of a number that is not known here is kept until it is, for 30 days. What tells of the subscription itself is taken and
     changes nothing. A parcel that cannot be read, or was scanned over a year ago or over a day ahead, is passed over; 422 where
     there is no other. 401 when the token or the signature is not right, or the signature not of these five minutes."""
     if not await store.take_webhook(tx, "dhl", told.webhook_id):

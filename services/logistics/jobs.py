@@ -21,6 +21,13 @@ WEBHOOKS_KEPT = timedelta(days=30)
 LABELS_KEPT = timedelta(days=30)
 """DHL takes a parcel within ten days of its label. A label shows whom it is for: it is not kept longer than it is needed."""
 
+LATELY = timedelta(hours=1)
+"""Within it nearly every booking is answered, and its waybill known. Scans that wait for longer may be very many: whoever has
+other parcels with the same carrier is told of those too."""
+
+UNKNOWN_SCANS_KEPT = timedelta(days=30)
+"""Longer than a booking goes on that was not answered: a person sees that within hours."""
+
 every = Duties()
 
 
@@ -88,10 +95,26 @@ notify = _job(Kind.NOTIFY, _tell_shopper)
 @every(timedelta(seconds=1))
 async def match_early_scans(tx: Tx) -> int:
     """Give scans that came before their waybill was known to the shipments they tell of."""
-    scans = await store.match_scans(tx, limit=500)
+    return await _match(tx, tx.now - LATELY)
+
+
+@every(timedelta(minutes=10))
+async def match_very_early_scans(tx: Tx) -> int:
+    """As match_early_scans, also those that have waited for long."""
+    return await _match(tx, tx.now - UNKNOWN_SCANS_KEPT)
+
+
+async def _match(tx: Tx, since: datetime) -> int:
+    scans = await store.match_scans(tx, since, limit=500)
     if scans:
         await progress.track(tx, scans)
     return len(scans)
+
+
+@every(timedelta(hours=1))
+async def forget_unknown_scans(tx: Tx) -> int:
+    """Drop the scans of numbers that have not become known."""
+    return await store.forget_unknown_scans(tx, tx.now - UNKNOWN_SCANS_KEPT)
 
 
 @every(timedelta(hours=1))

@@ -229,20 +229,34 @@ async def keep_scans(tx: Tx, scans: Sequence[Scan]) -> None:
     )
 
 
-async def match_scans(tx: Tx, limit: int) -> list[Scan]:
-    """Scans that waited for their waybill and need wait no longer."""
+async def match_scans(tx: Tx, since: datetime, limit: int) -> list[Scan]:
+    """Scans, received since then, that waited for their waybill and need wait no longer."""
     rows = await tx.fetch(
         """
         UPDATE scan SET shipment_id = found.shipment_id
           FROM (SELECT scan.waybill, at, status, shipment.shipment_id
                   FROM scan JOIN shipment ON shipment.waybill = scan.waybill
-                 WHERE scan.shipment_id IS NULL LIMIT $1 FOR UPDATE OF scan SKIP LOCKED) found
+                 WHERE scan.shipment_id IS NULL AND received_at >= $1 LIMIT $2 FOR UPDATE OF scan SKIP LOCKED) found
          WHERE scan.waybill = found.waybill AND scan.at = found.at AND scan.status = found.status
         RETURNING scan.waybill, scan.at, scan.status, scan.description
         """,
+        since,
         limit,
     )
     return sorted(Scan(row["waybill"], row["at"], Status(row["status"]), row["description"]) for row in rows)
+
+
+async def forget_unknown_scans(tx: Tx, before: datetime) -> int:
+    """Scans received before then whose number is still not known; how many were dropped."""
+    rows = await tx.fetch(
+        """
+        DELETE FROM scan WHERE (waybill, at, status) IN (
+            SELECT waybill, at, status FROM scan WHERE shipment_id IS NULL AND received_at < $1 LIMIT 5000 FOR UPDATE SKIP LOCKED)
+        RETURNING 1
+        """,
+        before,
+    )
+    return len(rows)
 
 
 def _kept(cause: Envelope | None) -> dict[str, Any] | None:

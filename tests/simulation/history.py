@@ -56,6 +56,7 @@ JOBS: tuple[tuple[str, Any, Job[Any, Any]], ...] = (
 DUTIES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("inventory", inventory_jobs.expire_reservations),
     ("logistics", logistics_jobs.match_early_scans),
+    ("logistics", logistics_jobs.match_very_early_scans),
     ("orders", orders_jobs.complete_delivered),
 )
 

@@ -9,7 +9,9 @@ from uuid import uuid4
 
 import orjson
 
+from services.logistics import jobs
 from services.logistics.settings import settings
+from shared.database import Database
 from shared.events.orders import OrderReleased
 from shared.events.shipments import (
     ShipmentCreated,
@@ -201,3 +203,41 @@ async def test_a_scan_that_comes_before_the_booking_is_answered_is_not_lost(
 
 async def test_a_scan_of_a_number_that_is_not_ours_is_taken(logistics: Client) -> None:
     assert await post(logistics, a_scan(f"JD{uuid4().hex[:18]}", "transit")) == 200
+
+
+async def test_a_scan_is_given_to_a_parcel_that_becomes_known_long_after_it(
+    bus: Bus, logistics: Client, database: Database, order_id: str
+) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+    await database.pool.execute(
+        "INSERT INTO scan (waybill, at, status, description, received_at) SELECT $1, now(), 'transit', '', now() - $2::interval",
+        waybill,
+        jobs.LATELY + timedelta(minutes=1),
+    )
+
+    async with database.transaction() as tx:
+        assert await jobs.match_early_scans(tx) == 0
+    async with database.transaction() as tx:
+        assert await jobs.match_very_early_scans(tx) == 1
+
+    assert (await of_order(logistics, order_id))["state"] == "in_transit"
+
+
+async def test_scans_of_numbers_that_nobody_knows_are_forgotten_after_thirty_days(
+    bus: Bus, logistics: Client, database: Database, order_id: str
+) -> None:
+    waybill = await a_shipped_order(bus, order_id)
+    kept, old = f"JD{uuid4().hex[:18]}", f"JD{uuid4().hex[:18]}"
+    for number in (waybill, kept, old):
+        await post(logistics, a_scan(number, "transit"))
+    await database.pool.execute(
+        "UPDATE scan SET received_at = now() - $1::interval WHERE waybill = any($2)",
+        jobs.UNKNOWN_SCANS_KEPT + timedelta(minutes=1),
+        [waybill, old],
+    )
+
+    async with database.transaction() as tx:
+        assert await jobs.forget_unknown_scans(tx) == 1
+
+    left = await database.pool.fetch("SELECT waybill FROM scan WHERE waybill = any($1)", [waybill, kept, old])
+    assert {row["waybill"] for row in left} == {waybill, kept}

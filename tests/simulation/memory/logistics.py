@@ -21,6 +21,7 @@ class LogisticsTables(Tables):
     shipments: dict[str, Shipment] = field(default_factory=dict)
     errands: dict[tuple[str, Kind], tuple[int, datetime | None]] = field(default_factory=dict)
     scans: dict[tuple[str, datetime, str], Scan] = field(default_factory=dict)
+    received: dict[tuple[str, datetime, str], datetime] = field(default_factory=dict)
     matched: dict[tuple[str, datetime, str], None] = field(default_factory=dict)
     webhooks: dict[str, None] = field(default_factory=dict)
 
@@ -117,14 +118,16 @@ async def keep_scans(tx: Tx, scans: Sequence[Scan]) -> None:
         key = scan.waybill, scan.at, scan.status.value
         if key not in tables.scans:
             tables.scans[key] = scan
+            tables.received[key] = tx.now
             if scan.waybill in waybills:
                 tables.matched[key] = None
 
 
-async def match_scans(tx: Tx, limit: int) -> list[Scan]:
+async def match_scans(tx: Tx, since: datetime, limit: int) -> list[Scan]:
     tables = _of(tx)
     waybills = {shipment.waybill for shipment in tables.shipments.values()}
-    found = [key for key in tables.scans if key not in tables.matched and key[0] in waybills][:limit]
+    waiting = [key for key in tables.scans if key not in tables.matched and tables.received[key] >= since]
+    found = [key for key in waiting if key[0] in waybills][:limit]
     tables.matched |= dict.fromkeys(found)
     return sorted(tables.scans[key] for key in found)
 
