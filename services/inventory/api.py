@@ -1,17 +1,20 @@
 """Inventory's HTTP API: the catalogue, for shoppers to read and the merchant to keep, and corrections of stock."""
 
+from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from services.inventory import catalogue, shelf, store, views
+from services.inventory import catalogue, metrics, shelf, store, views
 from services.inventory.catalogue import NoSuchProduct, Product
 from services.inventory.settings import settings
 from services.inventory.shelf import DEFAULT_LOCATION, Kind, Movement
 from services.inventory.views import ProductDetails, ProductsPage
 from shared import auth
+from shared.events import Event
 from shared.events.fields import Sku, text
 from shared.http import Reader, Transactional, Tx
 from shared.money import Currency
@@ -144,8 +147,12 @@ async def change_product(product_id: Annotated[ProductId, Path()], request: Chan
     before = await _locked(tx, product_id)
     after = catalogue.change(before, **request.model_dump(exclude_none=True))
     if after != before:
+        said: list[Event] = [after.changed()]
+        if after.low_stock_threshold > before.low_stock_threshold:
+            shelves = await store.lock_shelves(tx, [after.sku])
+            said += shelf.low(shelves, shelves.with_threshold(after.sku, after.low_stock_threshold))
         await store.save_product(tx, after)
-        tx.announce([after.changed()])
+        _announce(tx, said)
     return await _details(tx, product_id)
 
 
@@ -164,7 +171,7 @@ async def adjust_stock(request: AdjustStock, tx: Tx) -> ShelfView:
     shelves = await store.lock_shelves(tx, [request.sku])
     movement = shelf.adjust(shelves, request.sku, request.location, request.quantity, request.reason)
     await store.save(tx, movements=[movement])
-    tx.announce(shelf.adjusted(shelves, movement))
+    _announce(tx, shelf.adjusted(shelves, movement))
     place = shelves.after([movement])[request.sku].at(request.location)
     return ShelfView(
         sku=request.sku,
@@ -173,6 +180,11 @@ async def adjust_stock(request: AdjustStock, tx: Tx) -> ShelfView:
         reserved=place.reserved,
         available=place.available,
     )
+
+
+def _announce(tx: Tx, events: Sequence[Event]) -> None:
+    tx.announce(events)
+    tx.once_committed(partial(metrics.count, events))
 
 
 async def _locked(tx: Tx, product_id: int) -> Product:

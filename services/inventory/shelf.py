@@ -68,6 +68,11 @@ class Stock:
         """What can still be sold, over all locations."""
         return sum(shelf.available for shelf in self.shelves)
 
+    @property
+    def is_low(self) -> bool:
+        """There is less to sell than there should be."""
+        return self.available < self.threshold
+
     def at(self, location: str) -> Shelf:
         """The shelf there; an empty one where none stands."""
         return next((shelf for shelf in self.shelves if shelf.location == location), Shelf(location, 0, 0))
@@ -99,6 +104,10 @@ class Shelves(Mapping[str, Stock]):
             changed[movement.sku] = changed.get(movement.sku, self.by_sku[movement.sku]).after(movement)
         return replace(self, by_sku={**self.by_sku, **changed}) if changed else self
 
+    def with_threshold(self, sku: str, threshold: int) -> Self:
+        """The shelves, with the product being low below another threshold."""
+        return replace(self, by_sku={**self.by_sku, sku: replace(self.by_sku[sku], threshold=threshold)})
+
     def __getitem__(self, sku: str) -> Stock:
         return self.by_sku[sku]
 
@@ -110,11 +119,11 @@ class Shelves(Mapping[str, Stock]):
 
 
 def low(before: Shelves, after: Shelves) -> list[StockLow]:
-    """The products that have just fallen below their threshold; one that was below already is not told again."""
+    """The products that have just come to be below their threshold; one that was below already is not told again."""
     return [
         StockLow(sku=sku, available=stock.available, threshold=stock.threshold)
         for sku, stock in after.by_sku.items()
-        if stock is not before.by_sku[sku] and before.by_sku[sku].available >= stock.threshold > stock.available
+        if stock is not before.by_sku[sku] and stock.is_low and not before.by_sku[sku].is_low
     ]
 
 

@@ -60,7 +60,7 @@ class StockAdjusted(Event, type="stock.adjusted", subject="sku"):
 
 
 class StockLow(Event, type="stock.low", subject="sku"):
-    """What can still be sold of a product has fallen below its threshold; said once each time it falls."""
+    """What can still be sold of a product has fallen below its threshold, or that was raised above it; said once each time."""
 
     sku: Sku
     available: int

@@ -263,6 +263,36 @@ async def test_a_correction_is_announced_with_what_can_be_sold(bus: Bus, invento
     assert (low.available, low.threshold) == (4, 5)
 
 
+async def test_a_threshold_that_is_raised_above_what_is_there_is_said_once(bus: Bus, inventory: Client, sku: str) -> None:
+    product = await created(inventory, sku, stock=8)
+
+    for threshold in (8, 10, 12, 10):
+        await inventory.patch(f"/api/products/{product['id']}", json={"low_stock_threshold": threshold})
+    await adjusted(inventory, sku, -1)
+
+    await bus.expect(StockAdjusted, sku=sku)
+    [low] = bus.all(StockLow, sku=sku)
+    assert (low.available, low.threshold) == (8, 10)
+
+
+async def test_stock_that_is_low_after_a_correction_is_counted(bus: Bus, inventory: Client, sku: str) -> None:
+    await created(inventory, sku, stock=6)
+    before = await times_low(inventory)
+
+    await adjusted(inventory, sku, -2)
+
+    await bus.expect(StockLow, sku=sku)
+    assert await times_low(inventory) == before + 1
+
+
+async def times_low(inventory: Client) -> float:
+    """What Prometheus reads."""
+    [line] = [
+        each for each in (await inventory.get("/metrics")).text.splitlines() if each.startswith("orderbus_stock_low_total ")
+    ]
+    return float(line.split()[1])
+
+
 async def test_pieces_that_are_set_aside_cannot_be_corrected_away(bus: Bus, inventory: Client, order_id: str, sku: str) -> None:
     await created(inventory, sku, stock=3)
     await bus.publish(a_placed_order(order_id, sku, quantity=2))
