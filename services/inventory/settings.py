@@ -15,7 +15,7 @@ class InventorySettings(Settings):
         900, gt=0, le=86_400 * 30, description="Seconds that stock stays set aside for an order that is not paid."
     )
     inventory_low_stock_threshold: int = Field(
-        5, ge=0, description="Pieces below which stock is low, for products that do not say their own."
+        5, ge=0, le=1_000_000_000, description="Pieces below which stock is low, for products that do not say their own."
     )
 
     @property

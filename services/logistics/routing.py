@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from shared.events.fields import Address
 
@@ -20,13 +21,18 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    country: str | None = None
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
     postcode_prefix: str = ""
     carrier: CarrierName
 
     def fits(self, ship_to: Address) -> bool:
         """Whether the rule is for this address."""
-        return self.country in (None, ship_to.country) and ship_to.postcode.startswith(self.postcode_prefix)
+        return self.country in (None, ship_to.country) and _plain(ship_to.postcode).startswith(_plain(self.postcode_prefix))
+
+
+def _plain(postcode: str) -> str:
+    """SW1A1AA, which shoppers also write as sw1a 1aa."""
+    return "".join(postcode.split()).upper()
 
 
 def pick(rules: Sequence[Rule], offered: Collection[str], ship_to: Address) -> CarrierName | None:

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, PositiveInt, SecretStr, field_validator
 
 from services.logistics import header_token, standard_webhooks
 from services.logistics.routing import CarrierName, Rule
@@ -28,8 +28,12 @@ class LogisticsSettings(Settings):
         description='Who carries what, the first that fits: [{"country":"CN","postcode_prefix":"31","carrier":"own_fleet"},…].',
     )
     shipper: Address = Field(SHIPPER, description="Where parcels start, as JSON; carriers print it on the label.")
-    parcel_kg: float = Field(1.0, gt=0, description="Weight of a parcel as it is booked, until articles have weights.")
-    parcel_cm: tuple[int, int, int] = Field((30, 20, 10), description="Length, width and height of a parcel as it is booked.")
+    parcel_kg: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="Weight of a parcel as it is booked, until articles have weights."
+    )
+    parcel_cm: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
+        (30, 20, 10), description="Length, width and height of a parcel as it is booked."
+    )
     own_fleet_prefix: str = Field("OF", pattern=r"^[A-Z]{2,4}$", description="What each number of our own fleet starts with.")
     partner_timeout: float = Field(5, gt=0, le=10, description="Seconds after which a partner's answer is taken as unknown.")
     dhl_url: str | None = Field(None, description="Base URL of MyDHL API; without one DHL is not offered.")

@@ -27,7 +27,25 @@ def test_a_carrier_that_is_not_offered_is_passed_over() -> None:
     assert pick([Rule(carrier=CarrierName.DHL), *HOME_AND_ABROAD], ["own_fleet"], an_address(country="CN")) == "own_fleet"
 
 
-@pytest.mark.parametrize("rule", ['{"carrier":"pigeon"}', '{"carrier":"dhl","postcodes":"3"}', "{}"])
+@pytest.mark.parametrize("prefix", ["SW1A", "sw1a", "SW1A 1"])
+@pytest.mark.parametrize("postcode", ["SW1A 1AA", "sw1a1aa"])
+def test_a_postcode_is_the_same_however_it_is_written(prefix: str, postcode: str) -> None:
+    rules = [Rule(country="GB", postcode_prefix=prefix, carrier=CarrierName.OWN_FLEET), *HOME_AND_ABROAD]
+
+    assert pick(rules, BOTH, an_address(country="GB", postcode=postcode)) == "own_fleet"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        '{"carrier":"pigeon"}',
+        '{"carrier":"dhl","postcodes":"3"}',
+        "{}",
+        '{"country":"cn","carrier":"dhl"}',
+        '{"country":"China","carrier":"dhl"}',
+        '{"country":"","carrier":"dhl"}',
+    ],
+)
 def test_a_rule_with_a_mistake_is_refused(rule: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Rule).validate_json(rule)

@@ -29,6 +29,14 @@ def test_a_route_with_a_carrier_that_does_not_exist_stops_the_service(monkeypatc
         LogisticsSettings()
 
 
+@pytest.mark.parametrize(("name", "value"), [("KG", "0"), ("KG", "inf"), ("CM", "[30,20,0]"), ("CM", "[30,-20,10]")])
+def test_a_parcel_that_nobody_can_carry_stops_the_service(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"ORDERBUS_PARCEL_{name}", value)
+
+    with pytest.raises(ValidationError):
+        LogisticsSettings()
+
+
 def test_the_webhook_secret_comes_from_a_file_and_may_be_two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     secrets = [f"whsec_{base64.b64encode(key).decode()}" for key in (b"new", b"old")]
     (tmp_path / "secret").write_text(",".join(secrets))
