@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Annotated
+from unicodedata import normalize
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.inventory import catalogue, metrics, shelf, store, views
 from services.inventory.catalogue import NoSuchProduct, Product
@@ -32,9 +33,16 @@ def _not_zero(quantity: int) -> int:
     return quantity
 
 
-Name = Annotated[str, text(200)]
-Category = Annotated[str, text(200, 0)]
-Tag = Annotated[str, text(50)]
+def _composed(words: object) -> object:
+    """é is one character, as keyboards write it, and not e with an accent after it, as some files have it: a search compares
+    characters."""
+    return normalize("NFC", words) if isinstance(words, str) else words
+
+
+Name = Annotated[str, text(200), BeforeValidator(_composed)]
+Category = Annotated[str, text(200, 0), BeforeValidator(_composed)]
+Tag = Annotated[str, text(50), BeforeValidator(_composed)]
+Keyword = Annotated[str, text(100, 0), BeforeValidator(_composed), Query()]
 Tags = Annotated[list[Tag], Field(max_length=50)]
 Why = Annotated[str, text(500)]
 Location = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -98,7 +106,7 @@ class ShelfView(BaseModel):
 @router.get("/products", tags=["products"])
 async def list_products(
     reader: Reader,
-    keyword: Annotated[str, text(100, 0), Query()] = "",
+    keyword: Keyword = "",
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     page_size: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> ProductsPage:

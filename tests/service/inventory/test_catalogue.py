@@ -1,6 +1,7 @@
 """The catalogue over HTTP, and what is announced of it."""
 
-from typing import Any
+from typing import Any, Literal
+from unicodedata import normalize
 from uuid import uuid4
 
 import asyncpg
@@ -129,6 +130,18 @@ async def test_a_keyword_may_be_one_character_or_several_of_any_language(invento
         {"C3"},
         {"C1"},
     ]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+async def test_a_keyword_is_found_however_its_accents_are_written(
+    inventory: Client, sku: str, form: Literal["NFC", "NFD"]
+) -> None:
+    await created(inventory, f"{sku}-1", name=normalize("NFD", f"Café {sku}"))
+    await created(inventory, f"{sku}-2", name=normalize("NFC", f"Café {sku}"))
+    await created(inventory, f"{sku}-3", category=normalize("NFD", f"Café {sku}"))
+    await created(inventory, f"{sku}-4", tags=[normalize("NFD", f"Café {sku}"), normalize("NFC", f"Café {sku}")])
+
+    assert await found(inventory, normalize(form, f"café {sku}")) == [f"{sku}-{number}" for number in (1, 2, 3, 4)]
 
 
 async def test_a_search_that_was_made_before_shows_what_has_changed_since(inventory: Client, sku: str) -> None:
