@@ -307,7 +307,8 @@ def follows(before: Shipment, after: Shipment) -> list[Event]:
         )
     if after.in_transit_at and not before.in_transit_at:
         events.append(ShipmentInTransit(**which, at=after.in_transit_at))
-    if after.delivered_at and after.state is State.DELIVERED and before.state is not State.DELIVERED:
+    delivered_anew = before.state is not State.DELIVERED or after.delivered_at != before.delivered_at
+    if after.delivered_at and after.state is State.DELIVERED and delivered_anew:
         events.append(ShipmentDelivered(**which, at=after.delivered_at))
     # a person let it try again, and it failed at once: that is said again, or nobody would know
     tried_again = after.released_at != before.released_at

@@ -120,7 +120,7 @@ def _(fact: ShipmentInTransit, order: Order) -> Order:
 
 @_add.register
 def _(fact: ShipmentDelivered, order: Order) -> Order:
-    return order.but(delivered_at=fact.at)
+    return order.but(delivered_at=max(fact.at, order.delivered_at or fact.at))
 
 
 @_add.register

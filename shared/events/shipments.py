@@ -42,7 +42,7 @@ class ShipmentInTransit(Shipment, type="shipment.in_transit"):
 
 
 class ShipmentDelivered(Shipment, type="shipment.delivered"):
-    """The carrier has handed the parcel over, at `at`."""
+    """The carrier has handed the parcel over, at `at`. Of several, as when it is signed for later, the last counts."""
 
     at: AwareDatetime
 

@@ -85,6 +85,19 @@ async def test_scans_heard_backwards_and_twice_end_delivered_and_each_is_said_on
     assert not bus.all(ShipmentFailed, order_id=order_id)
 
 
+async def test_a_later_delivery_is_said_too_so_that_whatever_came_first_the_last_counts(
+    bus: Bus, logistics: Client, order_id: str
+) -> None:
+    forwards, backwards = await a_shipped_order(bus, f"{order_id}.1"), await a_shipped_order(bus, f"{order_id}.2")
+    early, late = NOW + timedelta(minutes=10), NOW + timedelta(minutes=30)
+
+    for waybill, at in ((forwards, early), (forwards, late), (backwards, late), (backwards, early)):
+        assert await post(logistics, a_scan(waybill, "delivered", at)) == 200
+
+    assert (await bus.expect(ShipmentDelivered, order_id=f"{order_id}.1", count=2)).at == late
+    assert [said.at for said in bus.all(ShipmentDelivered, order_id=f"{order_id}.2")] == [late]
+
+
 async def test_a_failed_delivery_says_why_and_after_a_release_may_fail_again(bus: Bus, logistics: Client, order_id: str) -> None:
     waybill = await a_shipped_order(bus, order_id)
     await post(logistics, a_scan(waybill, "failure", datetime.now(UTC), "recipient not home"))

@@ -20,7 +20,7 @@ from shared.events.payments import (
     PaymentVoided,
     RefundFailed,
 )
-from shared.events.shipments import ShipmentFailed
+from shared.events.shipments import ShipmentDelivered, ShipmentFailed
 from shared.events.stock import StockRejected
 from shared.money import Money
 from shared.problems import Conflict
@@ -274,6 +274,14 @@ def test_what_payments_does_not_acknowledge_was_not_given_back_whichever_is_hear
 
     assert one == other
     assert (one.refunded, one.status) == (0, Status.HELD)
+
+
+def test_the_return_window_begins_with_the_last_delivery_in_whichever_sequence_they_are_heard() -> None:
+    later = heard(ShipmentDelivered(order_id="T-1", shipment_id="s", at=NOW + timedelta(days=1)))
+
+    for deliveries in ((delivered(), later), (later, delivered())):
+        order = an_order(reserved(), captured(), shipped(), *deliveries)
+        assert lifecycle.completes_at(order, timedelta(days=7)) == NOW + timedelta(days=8)
 
 
 def test_a_delivered_order_is_completed_once_the_return_window_is_over() -> None:
