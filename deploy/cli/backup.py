@@ -13,6 +13,8 @@ app = typer.Typer()
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
 
+Backup = Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="The backup's folder.")]
+
 CUT_SHORT = "say restore again before anything else; docs/runbooks/restore.md says why"
 
 
@@ -30,7 +32,7 @@ def backup(folder: Folder) -> None:
 
 @app.command()
 def restore(
-    folder: Folder,
+    folder: Backup,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether what is there now may be given up.")] = False,
     up: Annotated[
         bool,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -22,7 +23,10 @@ PATH = "/api/dead-letters"
 STATES = ("retrying", "dead", "handled", "discarded")
 IDS_AT_ONCE = 50
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Letters, by their ids.")]
+COLUMNS = 120
+"""An id, what it is about and when take a hundred; the reason has the rest."""
+
+Ids = Annotated[list[UUID] | None, typer.Argument(metavar="[ID]...", help="Letters, by their ids.")]
 Service = Annotated[list[str] | None, typer.Option("--service", help="Of this service; of all unless said.")]
 Type = Annotated[str | None, typer.Option("--type", help="Of this event type.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="With this in their reason.")]
@@ -44,7 +48,7 @@ def list_letters(
     as_json: Json = False,
 ) -> None:
     """Show what could not be handled: by type and reason, with counts, or letter by letter."""
-    wanted = {"id": ids, "type": type, "reason": reason, "state": list(STATES) if every or (ids and not state) else state}
+    wanted = {"id": _texts(ids), "type": type, "reason": reason, "state": list(STATES) if every or (ids and not state) else state}
     apis = _apis(service)
     if ids or each:
         letters = [{"service": api.name, **letter} for api in apis for letter in api.letters(wanted)]
@@ -55,10 +59,10 @@ def list_letters(
 
 
 @app.command()
-def show(id: Annotated[str, typer.Argument(metavar="ID", help="The letter's id.")], as_json: Json = False) -> None:
+def show(id: Annotated[UUID, typer.Argument(metavar="ID", help="The letter's id.")], as_json: Json = False) -> None:
     """Show one letter whole: its event, its stack, and what was decided of it."""
     for api in _apis(None):
-        if (letter := api.letter(id)) is not None:
+        if (letter := api.letter(str(id))) is not None:
             _print({"service": api.name, **letter}, as_json, _whole)
             return
     fail(f"there is no dead letter {id}")
@@ -81,7 +85,7 @@ def replay(
 ) -> None:
     """Try letters again now that their cause is mended. Each takes effect once, however often it is replayed."""
     wish: dict[str, Any] = {
-        "ids": ids,
+        "ids": _texts(ids),
         "type": type,
         "reason": reason,
         "states": state,
@@ -110,7 +114,7 @@ def discard(
 ) -> None:
     """Give letters up. They stay on record, with who and why, and are never tried again."""
     wish: dict[str, Any] = {
-        "ids": ids,
+        "ids": _texts(ids),
         "type": type,
         "reason": reason,
         "states": state,
@@ -177,10 +181,16 @@ def _apis(wanted: list[str] | None) -> list[Api]:
     return [Api(name, each["url"], found["token"]) for name, each in found["services"].items() if not wanted or name in wanted]
 
 
+def _texts(ids: list[UUID] | None) -> list[str] | None:
+    return None if ids is None else list(map(str, ids))
+
+
 def _decide(decision: str, wish: dict[str, Any], service: list[str] | None, as_json: bool) -> None:
     """In each service; letters that are named by id only where they are, and only when all of them are somewhere."""
     if not any(wish[name] for name in ("ids", "type", "reason", "states", "all")) and not service:
         fail("say which letters: ids, --service, --type, --reason, --state, or --all")
+    if not wish["why"].strip():
+        fail("say why: it stays on record")
     wish["all"] = wish["all"] or service is not None
     places: list[tuple[Api, dict[str, Any]]] = [(api, wish) for api in _apis(service)]
     if wish["ids"]:
@@ -222,7 +232,7 @@ def _print(told: dict[str, Any], as_json: bool, shown: Any) -> None:
         return
     from deploy.cli.paper import paper
 
-    console: Console = paper()
+    console: Console = paper(least=COLUMNS)
     for each in shown(told):
         console.print(each, soft_wrap=True)
 

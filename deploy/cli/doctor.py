@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+COLUMNS = 120
+"""An id and when take sixty; what was found and what happens now have the rest."""
+
 
 @app.command()
 def doctor(
@@ -27,9 +30,8 @@ def doctor(
 ) -> None:
     """Find orders that are past their time, and say of each what was found and what happens now; exit 1 when something needs a
     person. It only reads, unless --heal: partners are asked again by the services themselves."""
-    from rich.console import Console
-
     from deploy.cli.addresses import asking_postgres, stack
+    from deploy.cli.paper import paper
     from deploy.doctor import Whose, visit
     from deploy.stack import stack as local
 
@@ -41,18 +43,24 @@ def doctor(
     if as_json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}, ensure_ascii=False, default=str))
     else:
-        Console().print(table(findings) if findings else "doctor: nothing waits for longer than it should")
+        console = paper(least=COLUMNS)
+        shown = (
+            table(findings, is_plain=not console.is_terminal) if findings else "doctor: nothing waits for longer than it should"
+        )
+        console.print(shown)
     if any(finding.whose is Whose.PERSON or (finding.whose is Whose.DOCTOR and not finding.done) for finding in findings):
         raise typer.Exit(1)
 
 
-def table(findings: "list[Finding]") -> "Table":
+def table(findings: "list[Finding]", *, is_plain: bool = False) -> "Table":
     """The findings as a person reads them."""
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     colours = {"person": "red", "doctor": "yellow", "service": "dim"}
-    shown = Table(title=f"doctor: {len(findings)} past their time")
+    shown = Table(box=None if is_plain else box.HEAVY_HEAD)
+    shown.title, shown.title_justify = f"doctor: {len(findings)} past their time", "left"
     for name in ("order", "since", "found", "now"):
         shown.add_column(name, no_wrap=name in ("order", "since"), overflow="fold")
     for each in findings:

@@ -19,6 +19,9 @@ COLOURS = {"orders": "cyan", "inventory": "yellow", "payments": "green", "logist
 
 OURS = "/orderbus/"
 
+COLUMNS = 100
+"""What a timeline takes with a note of twenty-odd characters."""
+
 
 @app.callback()
 def orders() -> None:
@@ -42,7 +45,7 @@ def timeline(
     if as_json:
         typer.echo(json.dumps({**told, "traces": found}, ensure_ascii=False))
         return
-    console = paper()
+    console = paper(least=COLUMNS)
     console.print(table(told, is_plain=not console.is_terminal))
     for trace in found:
         typer.echo(f"trace  {trace['url'] or trace['trace_id']}")

@@ -1,4 +1,5 @@
-"""What is printed on: a terminal with colours and frames, or plain lines where a program or a file reads."""
+"""What is printed on: a terminal with colours and frames, or plain lines where a program or a file reads, or where a
+terminal is too narrow for a table."""
 
 import sys
 from typing import TextIO
@@ -25,10 +26,12 @@ class _WithoutTrailingSpace:
         self._stream.flush()
 
 
-def paper(stream: TextIO | None = None) -> Console:
-    """A console on the stream, which is the standard output unless said."""
+def paper(stream: TextIO | None = None, least: int = 0) -> Console:
+    """A console on the stream, which is the standard output unless said. A terminal of fewer than `least` columns is given
+    plain lines, which it breaks: a table would leave out what it has no room for."""
     stream = stream or sys.stdout
-    if Console(file=stream).is_terminal:
-        return Console(file=stream, highlight=False)
+    terminal = Console(file=stream, highlight=False)
+    if terminal.is_terminal and terminal.width >= least:
+        return terminal
     plain: TextIO = _WithoutTrailingSpace(stream)  # type: ignore[assignment]
     return Console(file=plain, width=WIDE, color_system=None, force_terminal=False, highlight=False)

@@ -94,7 +94,9 @@ def show(lines: list["Line"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "state", "pid", "address", "needs a look", box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table = Table("", "state", "pid", box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("address", no_wrap=True)
+    table.add_column("needs a look")
     for line in lines:
         table.add_row(
             line.name, coloured(line.state), str(line.pid or ""), without_password(line.url), f"[red]{in_words(line.troubles)}"

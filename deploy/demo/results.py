@@ -43,7 +43,9 @@ def show(console: Console, outcome: Outcome, stack: Mapping[str, Any], *, goes_d
         if (more := len(outcome.offenders) - MOST) > 0:
             console.print(Text(f"… and {more} more; with --json all are named", "red"))
     _title(console, "Where to look next")
-    console.print(_addresses(outcome, stack, goes_down=goes_down))
+    console.print(_addresses(stack, goes_down=goes_down))
+    if outcome.timeline is not None:  # as long as it is, it would leave what is beside the others no room
+        console.print(f"  ./orderbus orders timeline {outcome.timeline['order_id']}")
     _verdict(console, outcome)
 
 
@@ -109,10 +111,10 @@ def _offence(verdict: Verdict) -> Text:
     return Text(f"{first}\n  {'; '.join(verdict.wrong)}\n  last event: {verdict.last_event}", "red")
 
 
-def _addresses(outcome: Outcome, stack: Mapping[str, Any], *, goes_down: bool) -> Table:
+def _addresses(stack: Mapping[str, Any], *, goes_down: bool) -> Table:
     shown = Table.grid(padding=(0, 2))
     shown.add_column(no_wrap=True, overflow="fold")
-    shown.add_column(style="dim")
+    shown.add_column(style="dim", overflow="fold")
     if goes_down:
         shown.add_row("  ./orderbus up", "starts the stack again, which goes down with the demo; its data stays")
         shown.add_row("  ./orderbus demo --keep", "the same run, after which the stack stays up")
@@ -124,8 +126,6 @@ def _addresses(outcome: Outcome, stack: Mapping[str, Any], *, goes_down: bool) -
             shown.add_row(f"  http://{parts.hostname}:{parts.port}", "the broker; .orderbus/stack.json has name and password")
     shown.add_row("  ./orderbus events tail", "everything that is said on the bus, as it is said")
     shown.add_row("  ./orderbus audit", "the same audit at any time")
-    if outcome.timeline is not None:
-        shown.add_row(f"  ./orderbus orders timeline {outcome.timeline['order_id']}")
     return shown
 
 

@@ -63,6 +63,14 @@ def test_a_number_that_cannot_be_meant_is_refused(words: str) -> None:
     assert "Invalid value" in answer.stderr
 
 
+@pytest.mark.parametrize("words", ["dead-letters show TB-1", "dead-letters replay TB-1 --why mended", "restore /there/is/none"])
+def test_what_cannot_be_there_is_refused_before_anything_is_asked(words: str) -> None:
+    answer = _run_python("-m", "deploy.cli", *words.split())
+
+    assert answer.returncode == 2
+    assert "Invalid value" in answer.stderr
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
