@@ -24,7 +24,7 @@ from shared.http import Lifespan, application
 from shared.intents import Job, Worker
 from shared.outbox import Relay
 from shared.server import BoundedHttp
-from shared.settings import Settings
+from shared.settings import Settings, told_in_words
 from shared.subscriptions import Subscriptions
 from shared.timers import Duty, repeat, run_duty
 
@@ -72,7 +72,8 @@ class Service:
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT, then finish what is in hand."""
-        settings = self.settings()
+        with told_in_words():
+            settings = self.settings()
         telemetry.configure(settings, self.name)
         uvicorn.run(
             self.app(settings),

@@ -1,14 +1,35 @@
 """Settings every service has: environment variables `ORDERBUS_…`, each also readable from a file `ORDERBUS_…_FILE`."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 PREFIX = "ORDERBUS_"
+
+
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """What is missing or wrong ends the process with the names of the variables, without their values and a traceback."""
+    try:
+        yield
+    except ValidationError as error:
+        raise SystemExit("\n".join(map(_in_words, error.errors(include_input=False)))) from None
+    except SettingsError as error:  # text that is no JSON, a file that is not there
+        raise SystemExit(f"{error}: {error.__cause__}") from None
+
+
+def _in_words(wrong: Any) -> str:
+    name, *within = wrong["loc"] or ("settings",)
+    variable = f"{PREFIX}{name.upper()}"
+    if wrong["type"] == "missing" and not within:
+        return f"{variable} is not set"
+    return f"{'.'.join(map(str, (variable, *within)))}: {wrong['msg']}"
 
 
 class _FileSource(EnvSettingsSource):

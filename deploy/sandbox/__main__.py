@@ -4,10 +4,12 @@ import uvicorn
 
 from deploy.sandbox.app import create_app
 from deploy.sandbox.settings import Settings
+from shared.settings import told_in_words
 
 
 def main() -> None:
-    settings = Settings.from_environment()
+    with told_in_words():
+        settings = Settings.from_environment()
     uvicorn.run(
         create_app(settings),
         host=settings.host,
