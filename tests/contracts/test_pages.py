@@ -49,6 +49,15 @@ def test_every_command_exists_with_its_options(page: Path) -> None:
 
 
 @each_page
+def test_our_programs_are_run_by_the_checkouts_own_python(page: Path) -> None:
+    """Any other has none of the packages."""
+    code = [token.content for token in tokens(page) if token.type == "fence"]
+    code += [child.content for token in tokens(page) for child in token.children or () if child.type == "code_inline"]
+
+    assert not [line for each in code for line in each.splitlines() if re.match(r"([A-Z_]+=\S* |ORDERBUS_… )*python3? ", line)]
+
+
+@each_page
 def test_every_change_that_is_shown_can_be_made(page: Path) -> None:
     for change in (token.content for token in tokens(page) if token.type == "fence" and token.info == "diff"):
         subprocess.run(["git", "apply", "--check"], cwd=CHECKOUT, input=change.encode(), check=True)
