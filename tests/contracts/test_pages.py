@@ -63,6 +63,13 @@ def test_every_change_that_is_shown_can_be_made(page: Path) -> None:
         subprocess.run(["git", "apply", "--check"], cwd=CHECKOUT, input=change.encode(), check=True)
 
 
+def test_every_file_of_shared_is_in_the_architecture() -> None:
+    page = (CHECKOUT / "ARCHITECTURE.md").read_text()
+    names = {file.stem for file in (CHECKOUT / "shared").iterdir() if not file.name.startswith("__")}
+
+    assert {name for name in names if f"`{name}`" not in page and f"`{name}/`" not in page} == set()
+
+
 def test_every_metric_is_on_its_page() -> None:
     counted = {family.name for family in REGISTRY.collect() if family.name.startswith("orderbus_")}
 
