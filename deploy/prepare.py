@@ -30,7 +30,7 @@ DECISIONS = "dead_letter_decision"
 APPEND_ONLY: Mapping[str, Sequence[str]] = {
     "orders": ("timeline", DECISIONS),
     "inventory": ("movement", DECISIONS),
-    "payments": ("ledger_entry", DECISIONS),
+    "payments": ("ledger_entry", "ledger_return", DECISIONS),
     "logistics": (DECISIONS,),
 }
 """What is on record is added to by its service, and neither changed nor taken away: not even by one that was taken over."""

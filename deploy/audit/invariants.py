@@ -190,13 +190,13 @@ MONEY = [
     ),
     Invariant(
         "refunded_equals_ledger",
-        "what orders holds as refunded is what the ledger entered, and never more than was captured; what it asked for is known",
+        "what orders holds as refunded is what the ledger has as gone, never more than was captured; what it asked for is known",
         "SELECT count(*) FROM payments.ledger_entry WHERE kind = 'refunded'",
         f"""
         WITH entered AS (
-            SELECT order_id AS id, sum(amount) FILTER (WHERE kind = 'refunded') AS refunded,
+            SELECT order_id AS id, sum(amount) FILTER (WHERE kind = 'refunded' AND r.order_id IS NULL) AS refunded,
                    sum(amount) FILTER (WHERE kind = 'captured') AS captured
-              FROM payments.ledger_entry GROUP BY 1
+              FROM payments.ledger_entry LEFT JOIN payments.ledger_return r USING (order_id, refund_id) GROUP BY 1
         )
         SELECT format('order %s: refunded %s, ledger %s', id, coalesce(o.refunded, 0), coalesce(e.refunded, 0))
           FROM orders.orders o FULL JOIN entered e USING (id)

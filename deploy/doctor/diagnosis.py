@@ -46,7 +46,7 @@ def _held(case: Case) -> list[Finding]:
     elif order.is_in_doubt:
         how = "look at the payment partner's books, give back what it has, cancel it, then release it"
     elif order.is_refund_refused:
-        how = "ask for the refund again, or give it back by hand"
+        how = "ask for the refund again, or give it back by hand" + ("" if order.cancel_reason else ", then release it")
     else:
         how = "release it, or cancel it"
     return [_of(case, Whose.PERSON, f"held: {'; '.join(order.waits_for)}", how)]

@@ -21,6 +21,7 @@ from deploy.sandbox.settings import Settings
 from deploy.sandbox.stripe import page as stripe_page
 from deploy.sandbox.stripe import routes as stripe
 from deploy.sandbox.stripe.account import Account
+from deploy.sandbox.stripe.bank import Bank
 from deploy.sandbox.stripe.edge import Edge
 from deploy.sandbox.stripe.errors import StripeError
 from deploy.sandbox.stripe.replays import Replays
@@ -42,6 +43,7 @@ def create_app(settings: Settings, pace: Pace | None = None, client: httpx.Async
     account = Account()
     events = Events(courier, settings.sandbox_stripe_webhook_url, settings.stripe_webhook_secret.get_secret_value())
     shopper = Shopper(account, events, pace)
+    bank = Bank(events, pace)
     edge = Edge(settings.stripe_secret_key.get_secret_value(), faults, pace, Replays(), set())
 
     waybills = Waybills()
@@ -52,11 +54,12 @@ def create_app(settings: Settings, pace: Pace | None = None, client: httpx.Async
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await shopper.stop()
+        await bank.stop()
         await courier.stop()
         await client.aclose()
 
     app = FastAPI(title="Orderbus sandbox", lifespan=lifespan)
-    app.include_router(stripe.api(account, edge, shopper, events))
+    app.include_router(stripe.api(account, edge, shopper, bank, events))
     app.include_router(stripe_page.pages(account, shopper))
     app.include_router(dhl.api(settings, waybills, faults, pace))
     app.include_router(twilio.api(settings, outbox, faults, pace))

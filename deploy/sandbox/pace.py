@@ -14,7 +14,7 @@ class Pace:
     shopper: float = 0.05
     """How soon a shopper has paid after a checkout session was made."""
     late: float = 5.0
-    """How late `tok_webhook_late` is."""
+    """How late `tok_webhook_late` is, and what becomes of a refund where a bank takes its time."""
     retries: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0)
     """The waits between attempts of a webhook; the last one goes on."""
     give_up_after: float = 120.0

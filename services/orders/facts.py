@@ -15,11 +15,13 @@ class Fact(BaseModel):
 
 class Hold(Fact):
     """Why a person must look, and since when by the clock of who said so. `in_doubt`: the payment partner may have money that
-    is not in the books; that the order is called off does not answer it."""
+    is not in the books; that the order is called off does not answer it. `of_refund`: money that was to go back has not; that the
+    parcel has arrived does not answer it."""
 
     reason: str
     at: datetime
     in_doubt: bool = False
+    of_refund: bool = False
 
 
 class Cancellation(Fact):

@@ -33,8 +33,8 @@ def _add(fact: Event, order: Order) -> Order:
     raise TypeError(f"orders learns nothing from {fact.type}")
 
 
-def _held(order: Order, fact: Event, reason: str, *, in_doubt: bool = False) -> Order:
-    return order.with_hold(Hold(reason=reason, at=fact.envelope.time, in_doubt=in_doubt))
+def _held(order: Order, fact: Event, reason: str, **about: bool) -> Order:
+    return order.with_hold(Hold(reason=reason, at=fact.envelope.time, **about))
 
 
 @_add.register
@@ -81,7 +81,8 @@ def _(fact: PaymentRefunded, order: Order) -> Order:
     if not fact.envelope.is_ours:
         return _claimed(order, fact)
     asked = order.refunds.get(fact.refund_id, GIVEN_BACK_UNASKED)
-    sent = asked.model_copy(update={"reference": fact.reference, "amount": asked.amount or fact.amount.amount})
+    reference = None if asked.failure else fact.reference  # it had gone, and came back: the end is heard first
+    sent = asked.model_copy(update={"reference": reference, "amount": asked.amount or fact.amount.amount})
     return order.but(refunds={**order.refunds, fact.refund_id: sent})
 
 
@@ -99,8 +100,9 @@ def _claimed(order: Order, fact: PaymentRefunded) -> Order:
 @_add.register
 def _(fact: RefundFailed, order: Order) -> Order:
     asked = order.refunds.get(fact.refund_id, GIVEN_BACK_UNASKED)
-    failed = asked.model_copy(update={"failure": fact.reason})
-    return _held(order.but(refunds={**order.refunds, fact.refund_id: failed}), fact, failed.refusal)
+    # what we had sent came back; what a shop says that it gave back, its claim says still
+    failed = asked.model_copy(update={"failure": fact.reason, "reference": None})
+    return _held(order.but(refunds={**order.refunds, fact.refund_id: failed}), fact, failed.refusal, of_refund=True)
 
 
 @_add.register

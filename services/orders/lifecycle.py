@@ -161,6 +161,8 @@ class Order(Fact):
             return Status.HELD if self.waits_for else Status.CANCELLED
         if 0 < self.captured <= self.refunded:
             return Status.REFUNDED
+        if any(hold.of_refund for hold in self.open_holds):
+            return Status.HELD
         if self.completed_at is not None:
             return Status.COMPLETED
         if self.delivered_at is not None:

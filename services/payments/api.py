@@ -6,7 +6,7 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request
 
 from services.payments import progress, store, views
-from services.payments.channels.webhooks import Notification, read, verify
+from services.payments.channels.webhooks import Notification, OfRefund, read, verify
 from services.payments.settings import settings
 from services.payments.views import PaymentView
 from shared import bounds, telemetry
@@ -39,16 +39,19 @@ async def _signed(request: Request, stripe_signature: Annotated[str, Header(max_
 
 @webhooks.post("/stripe", openapi_extra=BODY)
 async def hear_stripe(notification: Annotated[Notification, Depends(_signed)], tx: Tx) -> dict[str, bool]:
-    """Stripe tells what became of a shopper's payment: of its events `checkout.session.*`, `payment_intent.succeeded` and
-    `payment_intent.amount_capturable_updated` count. 400 when it is not signed by Stripe, these five minutes."""
-    if notification.answer is None or notification.payment_id is None:
+    """Stripe tells what became of a shopper's payment, and of money that went back to him: of its events `checkout.session.*`,
+    `payment_intent.succeeded`, `payment_intent.amount_capturable_updated`, `refund.failed`, `refund.updated` and
+    `charge.refund.updated` count. 400 when it is not signed by Stripe, these five minutes."""
+    told = notification.told
+    if told is None or not await store.take_webhook(tx, "stripe", notification.id, notification.type):
         return {"received": True}
-    if await store.take_webhook(tx, "stripe", notification.id, notification.type):
-        order_id = await store.order_of(tx, notification.payment_id)
-        if order_id is None:
-            log.warning("a webhook for a payment that is not ours", payment_id=str(notification.payment_id))
-        else:
-            await progress.learn(tx, [(order_id, notification.answer)])
+    if isinstance(told, OfRefund):
+        if not await progress.learn_answers(tx, [(told.key, told.answer)]):
+            log.warning("a webhook for a refund that is not ours", order_id=told.key[0])
+    elif order_id := await store.order_of(tx, told.payment_id):
+        await progress.learn(tx, [(order_id, told.answer)])
+    else:
+        log.warning("a webhook for a payment that is not ours", payment_id=str(told.payment_id))
     return {"received": True}
 
 

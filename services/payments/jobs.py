@@ -58,7 +58,7 @@ async def _send_back(owed: Owed) -> refunds.Answer:
 
 
 async def _record_refunds(tx: Tx, answers: Sequence[tuple[Owed, refunds.Answer]]) -> None:
-    await progress.learn_answers(tx, [(owed.refund, answer) for owed, answer in answers])
+    await progress.learn_answers(tx, [(owed.refund.key, answer) for owed, answer in answers])
 
 
 charge: Job[Payment, Answer] = Job("charge", _claim_charges, _ask_provider, _record_answers, overdue=views.overdue_charges)

@@ -1,4 +1,5 @@
-"""The ledger: every movement of money, once. It is only ever added to."""
+"""The ledger: every movement of money, once. It is only ever added to; a refund that came back is a line of its own, in
+`ledger_return`."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -17,9 +17,11 @@ captured = Counter(
     "orderbus_captured_money_total", "Money taken, in the currency's major unit, by us or by the shop.", ["currency", "by"]
 )
 refunded = Counter(
-    "orderbus_refunded_money_total", "Money given back, in the currency's major unit, by us or by the shop.", ["currency", "by"]
+    "orderbus_refunded_money_total",
+    "Money given back, in the currency's major unit, by us or by the shop. What came back is not taken off.",
+    ["currency", "by"],
 )
-refund_states = Counter("orderbus_refunds_total", "Refunds that have gone or were refused.", ["state"])
+refund_states = Counter("orderbus_refunds_total", "Refunds that have gone, and those that were refused or came back.", ["state"])
 
 REVIEWS = (State.REVIEW, State.HELD, State.DOUBT)
 

@@ -47,12 +47,14 @@ async def learn_refunds(tx: Tx, said: Sequence[Refund]) -> None:
     await _settle(tx, payments, before, after)
 
 
-async def learn_answers(tx: Tx, answers: Sequence[tuple[Refund, refunds.Answer]]) -> None:
-    """Add what the provider said of refunds."""
-    payments = await store.lock(tx, {refund.order_id for refund, _ in answers})
+async def learn_answers(tx: Tx, answers: Sequence[tuple[RefundKey, refunds.Answer]]) -> Set[RefundKey]:
+    """Add what the provider said of refunds; those of them that are known."""
+    payments = await store.lock(tx, {order_id for (order_id, _), _ in answers})
     before = await store.lock_refunds(tx, payments)
-    after = before | {refund.key: refunds.answered(before[refund.key], answer, tx.now) for refund, answer in answers}
+    known = [(key, answer) for key, answer in answers if key in before]
+    after = before | {key: refunds.answered(before[key], answer, tx.now) for key, answer in known}
     await _settle(tx, payments, before, after)
+    return {key for key, _ in known}
 
 
 async def _lock_all(tx: Tx, orders: Set[str]) -> dict[str, Payment]:
@@ -135,6 +137,8 @@ async def _save_refunds(tx: Tx, payments: Mapping[str, Payment], before: Refunds
     await store.save_refunds(tx, kept)
     if moved := [entry for r in kept for entry in ledger.of_refund(payments[r.order_id], before.get(r.key), r)]:
         await store.save(tx, entries=moved)
+    if returned := [refund.key for refund in kept if refunds.has_come_back(before.get(refund.key), refund)]:
+        await store.enter_returned(tx, returned)
     tx.announce(event for refund in kept for event in refunds.follows(before.get(refund.key), refund))
     tx.once_committed(partial(metrics.count_refunds, payments, before, kept))
     if any(refund.due_at is not None and refund.due_at <= tx.now for refund in kept):

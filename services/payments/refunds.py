@@ -101,7 +101,16 @@ class Unknown:
     why: str
 
 
-Answer = Sent | Refused | Unknown
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The provider had taken it on under this id, maybe days ago, and the money is back with it: a card that was closed, a bank
+    that sends it back."""
+
+    reference: str
+    reason: str
+
+
+Answer = Sent | Refused | Unknown | Returned
 
 
 class Contradiction(ValueError):
@@ -180,6 +189,8 @@ def may_be_forgotten(refund: Refund, now: datetime) -> bool:
 
 def answered(refund: Refund, answer: Answer, now: datetime) -> Refund:
     """The refund with what the provider said."""
+    if isinstance(answer, Returned):
+        return _came_back(refund, answer)
     if refund.state is not State.DUE:
         return refund
     match answer:
@@ -193,6 +204,21 @@ def answered(refund: Refund, answer: Answer, now: datetime) -> Refund:
         case Unknown():
             wait: timedelta = RETRY_AFTER[min(max(refund.attempts, 1), len(RETRY_AFTER)) - 1]
             return replace(refund, due_at=now + wait)
+
+
+def _came_back(refund: Refund, returned: Returned) -> Refund:
+    """Whether it had been heard of as sent, or is heard of as returned first. It is not asked for again by itself: the same card
+    would send it back again."""
+    is_the_one = refund.state is State.DUE or (refund.state is State.REFUNDED and refund.reference == returned.reference)
+    if not is_the_one:
+        return refund
+    failure = f"it was sent as {returned.reference} and came back: {returned.reason}"
+    return replace(refund, state=State.FAILED, reference=None, failure=failure, due_at=None)
+
+
+def has_come_back(before: Refund | None, after: Refund) -> bool:
+    """Whether money that had gone is ours again."""
+    return before is not None and before.state is State.REFUNDED and after.state is State.FAILED
 
 
 def given_back(refunds: Iterable[Refund]) -> int:

@@ -135,6 +135,16 @@ async def save_refunds(tx: Tx, known: Sequence[Refund]) -> None:
     )
 
 
+async def enter_returned(tx: Tx, keys: Collection[RefundKey]) -> None:
+    """Add to the ledger that these refunds, which are entered in it, came back."""
+    await tx.execute(
+        "INSERT INTO ledger_return (order_id, refund_id, at) SELECT *, $3 FROM unnest($1::text[], $2::text[])",
+        [order_id for order_id, _ in keys],
+        [refund_id for _, refund_id in keys],
+        tx.now,
+    )
+
+
 async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:
     """Refunds that the provider is to be asked for now, leased to the caller."""
     rows = await tx.fetch(

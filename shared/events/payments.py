@@ -69,7 +69,9 @@ class PaymentVoided(Event, type="payment.voided"):
 
 
 class PaymentRefunded(Event, type="payment.refunded", inbound=True):
-    """Money went back to the shopper. Comes from another system only for orders whose money that system took."""
+    """Money went back to the shopper. Comes from another system only for orders whose money that system took.
+
+    Should a bank return it later, refund.failed says so under the same `refund_id`."""
 
     order_id: OrderId
     refund_id: str
@@ -81,7 +83,8 @@ class PaymentRefunded(Event, type="payment.refunded", inbound=True):
 
 
 class RefundFailed(Event, type="refund.failed"):
-    """The channel refused to send money back; a person must look."""
+    """The channel refused to send money back; a person must look. After payment.refunded it says that the money had gone and
+    came back; it counts whichever of the two is heard first. It is not sent again by itself."""
 
     order_id: OrderId
     refund_id: str

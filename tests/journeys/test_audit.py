@@ -80,6 +80,13 @@ MORE_BREAKS = [
         """,
     ),
     (
+        "refunded_equals_ledger",
+        """
+        INSERT INTO payments.ledger_return
+        SELECT order_id, refund_id, now() FROM payments.ledger_entry WHERE kind = 'refunded' ORDER BY order_id LIMIT 1
+        """,
+    ),
+    (
         "cancelled_orders_keep_no_money",
         """
         UPDATE payments.payment SET ending = NULL, ended_at = NULL, state = 'held', reference = NULL, refunding = 0

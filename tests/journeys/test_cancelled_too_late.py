@@ -41,7 +41,7 @@ async def test_a_waybill_found_after_the_cancellation_is_withdrawn_its_pieces_re
     await shop.bus.expect(PaymentRefunded, order_id=order_id)
 
     assert (await shop.until(order_id, "cancelled"))["shipment"] is None
-    assert await _complaints(shop, order_id) == []
+    assert await complaints(shop, order_id) == []
 
 
 async def test_a_parcel_that_left_before_the_cancellation_is_shown_its_money_goes_back_and_its_pieces_do_not(
@@ -53,21 +53,21 @@ async def test_a_parcel_that_left_before_the_cancellation_is_shown_its_money_goe
     await shop.bus.expect(ShipmentInTransit, order_id=order_id, timeout=60)
     held = await shop.until(order_id, "held")
     await shop.bus.expect(PaymentRefunded, order_id=order_id)
-    complaints_while_held = await _complaints(shop, order_id)
+    complaints_while_held = await complaints(shop, order_id)
     await shop.tell(order_id, "release")
 
     assert "had left" in held["held_because"][0]
     assert shop.bus.all(OrderHeld, order_id=order_id)
     assert not shop.bus.all(StockReleased, order_id=order_id)
     assert (await shop.until(order_id, "cancelled"))["refunded"]["amount"] == 29900
-    assert complaints_while_held == await _complaints(shop, order_id) == []
+    assert complaints_while_held == await complaints(shop, order_id) == []
     restocked = "UPDATE inventory.reservation SET state = 'cancelled', allocations = '[]' WHERE order_id = $1"
-    assert await _complaints(shop, order_id, restocked) == [
+    assert await complaints(shop, order_id, restocked) == [
         f"order {order_id}: it holds 0 and has taken 0, but movements say 0 and 1",
         f"order {order_id} is cancelled and its parcel is gone, its stock is cancelled",
     ]
     unseen = "UPDATE orders.orders SET facts = facts - 'stray_seen' WHERE id = $1"
-    assert any("the order is cancelled" in complaint for complaint in await _complaints(shop, order_id, unseen))
+    assert any("the order is cancelled" in complaint for complaint in await complaints(shop, order_id, unseen))
 
 
 async def _waybill_at_dhl(shop: Shop, order_id: str) -> str | None:
@@ -82,7 +82,7 @@ async def _get(client: AsyncClient, url: str, **asked: str) -> Any:
     return (await client.get(url, params=asked)).json()
 
 
-async def _complaints(shop: Shop, order_id: str, mischief: str | None = None) -> list[str]:
+async def complaints(shop: Shop, order_id: str, mischief: str | None = None) -> list[str]:
     """What the audit says of the order once it has been left alone, and after something was done to it by hand."""
     connection = await asyncpg.connect(shop.addresses["postgres"]["superuser_url"])
     transaction = connection.transaction()

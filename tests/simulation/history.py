@@ -85,7 +85,7 @@ class History:
         self.bus = bus = Bus(self.random, self._note if trace is not None else lambda *_: None)
         fates: tuple[str, ...] = ("takes", "takes", "takes", "takes", "declines", "holds", "holds", "decides later", "fails")
         if a_bad_day := self.random.random() < 0.08:
-            fates = ("takes too little", "takes, keeps", "takes, keeps for now", "takes, keeps for now", "holds")
+            fates = ("takes too little", "takes, keeps", "takes, keeps for now", "takes, returns", "takes, returns", "holds")
         self.card = Provider("card", bus, fates, self._is_approved)
         self.redirect = Provider("redirect", bus, ("pays", "pays", "pays", "fails", "leaves"), self._is_approved)
         self.dhl, self.fleet = Carrier(bus, self._is_called_off, is_ours=False), Carrier(bus, self._is_called_off, is_ours=True)
@@ -209,6 +209,8 @@ class History:
 
     def _hear_webhook(self) -> bool:
         """As services/payments/api.py does; a webhook may come again."""
+        if self._hear_of_return(self.card) or self._hear_of_return(self.redirect):
+            return True
         if not self.redirect.webhooks:
             return False
         told = self.random.choice(self.redirect.webhooks)
@@ -222,6 +224,20 @@ class History:
                 order_id = await payments_store.order_of(tx, payment.id)
                 assert order_id is not None
                 await payments_progress.learn(tx, [(order_id, answer)])
+
+        self._attempt("payments", hear)
+        return True
+
+    def _hear_of_return(self, provider: Provider) -> bool:
+        if not provider.returns:
+            return False
+        told = self.random.choice(provider.returns)
+        if not self.bus.strikes(0.3):
+            provider.returns.remove(told)
+        self.bus.note("a webhook says of refund %s: %s", *told)
+
+        async def hear(tx: MemoryTx) -> None:
+            assert await payments_progress.learn_answers(tx, [told]) == {told[0]}
 
         self._attempt("payments", hear)
         return True

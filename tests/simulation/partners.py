@@ -10,7 +10,7 @@ from services.logistics.tracking import Scan, Status
 from services.payments import facts, refunds
 from services.payments.charging import Errand, Payment
 from services.payments.facts import Captured, Closed, Held, Opened
-from services.payments.refunds import Refund
+from services.payments.refunds import Refund, RefundKey
 from shared.money import Money
 from shared.partners import PartnerUnknown
 from tests.simulation.bus import MOMENT, Bus
@@ -32,6 +32,7 @@ class Charge:
     sent_back: dict[str, int] = field(default_factory=dict)
     sent_back_at: dict[str, datetime] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    came_back: set[str] = field(default_factory=set)
 
     @property
     def taken(self) -> int:
@@ -52,6 +53,7 @@ class Provider:
         self.is_approved = is_approved
         self.charges: dict[str, Charge] = {}
         self.webhooks: list[tuple[str, Payment, facts.Answer]] = []
+        self.returns: list[tuple[RefundKey, refunds.Returned]] = []
         self.broken: list[str] = []
         self._payments: dict[str, Payment] = {}
 
@@ -79,7 +81,7 @@ class Provider:
         charge = self.charges[payment.order_id]
         if self.bus.now - charge.sent_back_at.get(refund.id, self.bus.now) > KEYS_LAST:
             self.broken.append(f"{payment.order_id}: {refund.id} is sent a second time, its key was forgotten")
-        if refund.id not in charge.sent_back:
+        if refund.id not in charge.sent_back_at:
             if refund.amount.amount > charge.taken:
                 return refunds.Refused("charge_already_refunded")
             if charge.fate == "takes, keeps for now" and not charge.refused:
@@ -93,6 +95,8 @@ class Provider:
 
     def goes_on(self) -> bool:
         """Time passes at the provider: shoppers pay or leave, banks decide, sessions and holds lapse."""
+        if self._sends_back():
+            return True
         undecided = [charge for charge in self.charges.values() if charge.status in ("open", "held")]
         if not undecided:
             return False
@@ -108,6 +112,18 @@ class Provider:
         else:
             self.becomes(charge, "declined" if charge.fate == "fails" else "paid")
         return True
+
+    def _sends_back(self) -> bool:
+        """A bank returns the first refund of a charge that fares so, days or moments later; that is always told."""
+        for charge in self.charges.values():
+            if charge.fate == "takes, returns" and charge.sent_back and not charge.came_back:
+                id = next(iter(charge.sent_back))
+                del charge.sent_back[id]
+                charge.came_back.add(id)
+                self.returns.append(((charge.order_id, id), refunds.Returned(f"re_{id}", "expired_or_canceled_card")))
+                self.bus.note("%s: refund %s of %s came back", self.name, id, charge.order_id)
+                return True
+        return False
 
     def becomes(self, charge: Charge, status: str) -> None:
         """What is decided is told by webhook, mostly."""

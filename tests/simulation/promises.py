@@ -103,7 +103,8 @@ def _has_its_money(history: History, order: Order) -> Iterator[str]:
     payment = history.bus.payments.payments.get(order.id)
     entries = [entry for entry in history.bus.payments.ledger.values() if entry.order_id == order.id]
     captured = sum(entry.amount.amount for entry in entries if entry.kind is Kind.CAPTURED)
-    refunded = sum(entry.amount.amount for entry in entries if entry.kind is Kind.REFUNDED)
+    stayed = [entry for entry in entries if (order.id, entry.refund_id) not in history.bus.payments.returned]
+    refunded = sum(entry.amount.amount for entry in stayed if entry.kind is Kind.REFUNDED)
     if not order.intercepted or order.released_at:  # payments was never told of what nobody let in
         if (order.captured, order.refunded) != (captured, refunded):
             yield f"captured and refunded are {order.captured}, {order.refunded}, in the ledger {captured}, {refunded}"

@@ -13,7 +13,7 @@ from services.inventory import reservation
 from services.logistics import shipping
 from services.orders import learning, lifecycle
 from services.orders.lifecycle import Order
-from services.payments import charging
+from services.payments import charging, refunds
 from services.payments.charging import Payment
 from tests.simulation.playing import play, play_all
 from tests.simulation.plugged import STORES, stand_ins
@@ -168,6 +168,18 @@ def test_it_finds_an_order_that_goes_on_although_all_its_money_went_back(monkeyp
 
 def test_it_finds_a_refused_refund_that_nobody_can_ask_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Order, "is_refund_refused", property(lambda order: False))
+
+    assert finds_something()
+
+
+def test_it_finds_a_refund_that_came_back_and_counts_as_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refunds, "_came_back", lambda refund, returned: refund)
+
+    assert finds_something()
+
+
+def test_it_finds_money_that_came_back_and_is_not_in_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refunds, "has_come_back", lambda before, after: False)
 
     assert finds_something()
 

@@ -68,6 +68,7 @@ class Account:
             created=int(time.time()),
             reason=reason,
             metadata=metadata,
+            status=intent.refund_statuses[0],
         )
         self._refunds[refund.id] = refund
         return refund

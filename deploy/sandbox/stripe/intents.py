@@ -7,6 +7,7 @@ from deploy.sandbox.json_answers import Document
 from deploy.sandbox.stripe import errors
 
 Status = Literal["succeeded", "requires_capture", "requires_payment_method", "canceled"]
+RefundStatus = Literal["pending", "succeeded", "failed"]
 DeclineCode = Literal["generic_decline", "insufficient_funds"]
 
 DECLINE_MESSAGES: dict[DeclineCode, str] = {
@@ -32,6 +33,7 @@ class Intent:
     decline_code: DeclineCode | None = None
     captured: int = 0
     refunded: int = 0
+    refund_statuses: tuple[RefundStatus, ...] = ("succeeded",)
     canceled_at: int | None = None
     cancellation_reason: str | None = None
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from deploy.sandbox.json_answers import Document
 from deploy.sandbox.stripe import errors
-from deploy.sandbox.stripe.intents import Intent
+from deploy.sandbox.stripe.intents import Intent, RefundStatus
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refund:
-    """Money given back; it has always succeeded."""
+    """Money given back, for good if it does not fail yet."""
 
     id: str
     amount: int
@@ -19,6 +19,7 @@ class Refund:
     created: int
     reason: str | None
     metadata: dict[str, str]
+    status: RefundStatus
 
     def document(self) -> Document:
         """The `refund` object."""
@@ -29,10 +30,11 @@ class Refund:
             "charge": self.charge_id,
             "created": self.created,
             "currency": self.currency,
+            **({"failure_reason": "expired_or_canceled_card"} if self.status == "failed" else {}),
             "metadata": self.metadata,
             "payment_intent": self.intent_id,
             "reason": self.reason,
-            "status": "succeeded",
+            "status": self.status,
         }
 
 
@@ -50,3 +52,10 @@ def refundable(intent: Intent, wanted: int | None) -> int:
         message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
         raise errors.StripeError(400, "invalid_request_error", message, code="amount_too_large", param="amount")
     return amount
+
+
+def becomes(refund: Refund, intent: Intent, status: RefundStatus) -> None:
+    """What a bank decided. What fails is on our account again, and can be given back anew."""
+    refund.status = status
+    if status == "failed":
+        intent.refunded -= refund.amount

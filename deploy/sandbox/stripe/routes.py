@@ -9,6 +9,7 @@ from deploy.sandbox import identifiers
 from deploy.sandbox.json_answers import json_answer
 from deploy.sandbox.stripe import errors, intents, sessions, tokens
 from deploy.sandbox.stripe.account import Account
+from deploy.sandbox.stripe.bank import Bank
 from deploy.sandbox.stripe.edge import Edge
 from deploy.sandbox.stripe.form import Form
 from deploy.sandbox.stripe.replays import Answer, answer_with
@@ -17,7 +18,7 @@ from deploy.sandbox.stripe.shopper import Events, Shopper
 from deploy.sandbox.stripe.tokens import Card
 
 
-def api(account: Account, edge: Edge, shopper: Shopper, events: Events) -> APIRouter:
+def api(account: Account, edge: Edge, shopper: Shopper, bank: Bank, events: Events) -> APIRouter:
     """The routes under /stripe/v1."""
     router = APIRouter(prefix="/stripe/v1", tags=["stripe"], dependencies=[Depends(edge.admits)])
 
@@ -59,6 +60,7 @@ def api(account: Account, edge: Edge, shopper: Shopper, events: Events) -> APIRo
             intent = account.intent_named(form.required("payment_intent"))
             wanted = form.amount("amount", intent.currency) if form.text("amount") else None
             made = account.refund(intent, wanted, form.text("reason") or None, form.group("metadata"))
+            bank.is_sent(made, intent)
             return answer_with(made.document())
 
         return await edge.post(request, refund)
@@ -106,6 +108,7 @@ async def _charge(account: Account, edge: Edge, events: Events, request: Request
         review=card.review,
         capture_method=capture_method,
     )
+    intent.refund_statuses = card.refund
     if card.decline_code:
         raise intent.declined()
     if card.webhook:

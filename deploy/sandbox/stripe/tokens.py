@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deploy.sandbox.stripe import errors
-from deploy.sandbox.stripe.intents import DeclineCode
+from deploy.sandbox.stripe.intents import DeclineCode, RefundStatus
 
 Call = Literal["answers", "held", "slow", "fails_once", "fails_after"]
 """How the call that carries the token is answered: at once, too late, after a while, with a 500 the first time, or, though its
@@ -13,12 +13,13 @@ work is done, with a 500 each time."""
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What comes of charging a payment method."""
+    """What comes of charging a payment method; and of giving the money back, at first and later."""
 
     decline_code: DeclineCode | None = None
     review: bool = False
     call: Call = "answers"
     webhook: bool = False
+    refund: tuple[RefundStatus, ...] = ("succeeded",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ CARDS: dict[str, Card] = {
     "tok_server_error": Card(call="fails_after", webhook=True),
     "tok_server_error_untold": Card(call="fails_after"),
     "tok_slow": Card(call="slow"),
+    "tok_refund_fails": Card(refund=("succeeded", "failed")),
+    "tok_refund_pending": Card(refund=("pending", "succeeded")),
+    "tok_refund_pending_fails": Card(refund=("pending", "failed")),
 }
 
 VISITS: dict[str, Visit | None] = {

@@ -56,10 +56,9 @@ class Stripe:
             return refunds.Refused(reason_of(refused))
         except amounts.NoSuchUnit as no_such_unit:
             return refunds.Refused(str(no_such_unit))
-        if made["status"] in ("failed", "canceled"):
-            return refunds.Refused(made.get("failure_reason") or made["status"])
-        # a pending one is taken for sent. A bank may return it days later: only Stripe's refund.failed tells
-        return refunds.Sent(made["id"])
+        if returned := read_refund(made):
+            return refunds.Refused(returned.reason)
+        return refunds.Sent(made["id"])  # a pending one, too: should it fail yet, a webhook tells, as of one that had succeeded
 
     async def _ask(self, method: str, path: str, **request: Any) -> Any:
         try:
@@ -96,6 +95,14 @@ def read_intent(intent: dict[str, Any]) -> Answer:
             return Refused(error.get("decline_code") or error.get("code") or "payment_failed")
         case _:  # it is being processed, or waits for the shopper
             return Opened(intent["id"])
+
+
+def read_refund(refund: dict[str, Any]) -> refunds.Returned | None:
+    """What a refund object says of its money: that it is at Stripe again, or stayed there; None while it is, or may be, on its
+    way."""
+    if refund["status"] not in ("failed", "canceled"):
+        return None
+    return refunds.Returned(refund["id"], refund.get("failure_reason") or refund["status"])
 
 
 def is_in_review(intent: dict[str, Any]) -> bool:

@@ -11,8 +11,9 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from services.payments.channels.redirect import read_session
-from services.payments.channels.stripe import read_intent
+from services.payments.channels.stripe import read_intent, read_refund
 from services.payments.facts import Answer, Opened, Refused
+from services.payments.refunds import RefundKey, Returned
 from shared.codec import explain
 from shared.events.fields import text
 from shared.problems import Problem
@@ -42,13 +43,28 @@ class _Event(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class OfPayment:
+    """What became of a payment."""
+
+    payment_id: UUID
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class OfRefund:
+    """A refund came back."""
+
+    key: RefundKey
+    answer: Returned
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
-    """One webhook. `payment_id` and `answer` are set when it tells what became of a payment."""
+    """One webhook. It tells nothing where it is of another type, or of what others made on the same Stripe account."""
 
     id: str
     type: str
-    payment_id: UUID | None = None
-    answer: Answer | None = None
+    told: OfPayment | OfRefund | None = None
 
 
 def verify(signature: str, body: bytes, secrets: Sequence[str], now: datetime) -> None:
@@ -74,19 +90,26 @@ def read(body: bytes) -> Notification:
         raise NotAWebhook(f"not a Stripe event: {explain(error)}") from None
     if event.type not in _TOLD:
         return Notification(event.id, event.type)
-    told = event.data.object
+    object = event.data.object
     try:
-        payment_id = _uuid(told["client_reference_id"] if event.type in _OF_SESSIONS else told["metadata"].get("payment_id"))
-        return Notification(event.id, event.type, payment_id, _answer(event.type, told) if payment_id else None)
+        told = _of_refund(object) if event.type in _OF_REFUNDS else _of_payment(event.type, object)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotAWebhook("data.object: not a checkout session or payment intent as Stripe describes it") from error
+        raise NotAWebhook("data.object: not a checkout session, payment intent or refund as Stripe describes it") from error
+    return Notification(event.id, event.type, told)
 
 
 _OF_SESSIONS = frozenset(
     f"checkout.session.{what}" for what in ("completed", "async_payment_succeeded", "async_payment_failed", "expired")
 )
-_TOLD = _OF_SESSIONS | {"payment_intent.succeeded", "payment_intent.amount_capturable_updated"}
+_OF_REFUNDS = frozenset(["refund.failed", "refund.updated", "charge.refund.updated"])
+"""All of them tell of the same; which come depends on the kind of refund, and on how old the account's version is."""
+_TOLD = _OF_SESSIONS | _OF_REFUNDS | {"payment_intent.succeeded", "payment_intent.amount_capturable_updated"}
 """payment_intent.payment_failed is not heard: on Stripe's page the shopper may take another card."""
+
+
+def _of_payment(type: str, told: dict[str, Any]) -> OfPayment | None:
+    payment_id = _uuid(told["client_reference_id"] if type in _OF_SESSIONS else told["metadata"].get("payment_id"))
+    return OfPayment(payment_id, _answer(type, told)) if payment_id else None
 
 
 def _answer(type: str, told: dict[str, Any]) -> Answer:
@@ -99,6 +122,15 @@ def _answer(type: str, told: dict[str, Any]) -> Answer:
             return read_intent(told)
         case _:
             return read_session(told)
+
+
+def _of_refund(told: dict[str, Any]) -> OfRefund | None:
+    returned = read_refund(told)
+    match told["metadata"]:
+        case {"order_id": str(order_id), "refund_id": str(refund_id)} if returned:
+            return OfRefund((order_id, refund_id), returned)
+        case _:
+            return None
 
 
 def _uuid(text: Any) -> UUID | None:

@@ -1,11 +1,15 @@
 """What happens around a payment, as other services tell it; and what can be seen of the money afterwards."""
 
 import asyncio
+import hmac
+import time
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
 
+from services.payments.settings import settings
 from shared.events.orders import OrderPlaced, RefundRequested
 from shared.events.stock import StockReserved
 from shared.money import Money
@@ -14,6 +18,7 @@ from tests.service.house import Bus, Client, House
 
 PRICE = Money(amount=29900, currency="CNY")
 SHOP = "/shops/taobao-42"
+WEBHOOK = "/api/webhooks/stripe"
 
 
 def reserved(order_id: str) -> StockReserved:
@@ -33,6 +38,13 @@ async def order(bus: Bus, order_id: str, channel: str, token: str | None = None,
     """A shopper's order, placed, and its stock set aside."""
     await bus.publish(placed(order_id, channel, token, **fields))
     await bus.publish(reserved(order_id), source="/orderbus/inventory")
+
+
+def signed(body: bytes, age: int = 0) -> dict[str, str]:
+    """The header that proves that a webhook is Stripe's."""
+    t = int(time.time()) - age
+    digest = hmac.new(settings().webhook_secrets[0].encode(), b"%d.%s" % (t, body), sha256).hexdigest()
+    return {"stripe-signature": f"t={t},v1={digest}", "content-type": "application/json"}
 
 
 async def charges(sandbox: Client, order_id: str) -> list[dict[str, Any]]:

@@ -1,15 +1,11 @@
 """The shopper pays on the provider's page; the webhook may come twice, late, early, or not at all."""
 
-import hmac
-import time
-from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import pytest
 
-from services.payments.settings import settings
 from shared.events.orders import OrderCancelled
 from shared.events.payments import (
     PaymentActionRequired,
@@ -20,9 +16,7 @@ from shared.events.payments import (
 )
 from shared.events.stock import StockReleased
 from tests.service.house import Bus, Client
-from tests.service.payments.customer import PRICE, charges, order, payment_of, until
-
-WEBHOOK = "/api/webhooks/stripe"
+from tests.service.payments.customer import PRICE, WEBHOOK, charges, order, payment_of, signed, until
 
 
 def a_webhook(payment_id: str, type: str = "checkout.session.completed", **session: Any) -> bytes:
@@ -37,13 +31,6 @@ def a_webhook(payment_id: str, type: str = "checkout.session.completed", **sessi
         "currency": "cny",
     }
     return orjson.dumps({"id": f"evt_{uuid4().hex}", "type": type, "data": {"object": paid | session}})
-
-
-def signed(body: bytes, age: int = 0) -> dict[str, str]:
-    """The header that proves it."""
-    t = int(time.time()) - age
-    digest = hmac.new(settings().webhook_secrets[0].encode(), b"%d.%s" % (t, body), sha256).hexdigest()
-    return {"stripe-signature": f"t={t},v1={digest}", "content-type": "application/json"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 """Money goes back by whoever took it, and never more than was taken."""
 
+from typing import Any
+from uuid import uuid4
+
 import asyncpg
+import orjson
 import pytest
 
 from shared.events.orders import RefundRequested
@@ -10,12 +14,14 @@ from tests.service.house import Bus, Client, House
 from tests.service.payments.customer import (
     PRICE,
     SHOP,
+    WEBHOOK,
     a_refund_request,
     charges,
     order,
     payment_of,
     placed,
     reserved,
+    signed,
     until,
     until_asked_days_ago,
     until_state,
@@ -230,6 +236,7 @@ async def test_the_books_cannot_be_made_to_say_what_did_not_happen(
         "never_refund_more_than_captured": "UPDATE payment SET refunding = amount + 1 WHERE order_id = $1",
         "ended_payment_has_no_errand": "UPDATE payment SET errand = 'charge', due_at = now() WHERE order_id = $1",
         "ledger_is_only_added_to": "DELETE FROM ledger_entry WHERE order_id = $1",
+        "only_what_went_comes_back": "INSERT INTO ledger_return VALUES ($1, 'never sent', now())",
         "charge_is_entered_once": """
             INSERT INTO ledger_entry (kind, payment_id, order_id, amount, currency, channel, reference, at)
             SELECT kind, payment_id, order_id, amount, currency, channel, reference, at FROM ledger_entry WHERE order_id = $1
@@ -246,3 +253,107 @@ async def test_payments_are_shown_to_who_may_read_them(payments: Client, order_i
     assert (await payments.get("/api/payments", params={"order_id": order_id})).json() == []
     refused = await payments.get("/api/payments", params={"order_id": order_id}, headers={"authorization": "Bearer x"})
     assert refused.status_code == 401
+
+
+def that_it_failed(order_id: str, type: str = "refund.failed", **refund: Any) -> bytes:
+    """As Stripe would write it."""
+    failed = {"id": "re_1", "metadata": {"order_id": order_id, "refund_id": f"{order_id}:cancel"}, "status": "failed"}
+    return orjson.dumps({"id": f"evt_{uuid4().hex}", "type": type, "data": {"object": failed | refund}})
+
+
+async def given_back(house: House, order_id: str) -> tuple[int, int]:
+    """What is given back by the payment's row, and by the ledger."""
+    query = """
+        SELECT refunding, coalesce((SELECT sum(amount) FROM payments.ledger_entry e
+                                     WHERE e.order_id = p.order_id AND kind = 'refunded' AND NOT EXISTS (
+                                           SELECT FROM payments.ledger_return r
+                                            WHERE (r.order_id, r.refund_id) = (e.order_id, e.refund_id))), 0)::bigint
+          FROM payments.payment p WHERE order_id = $1
+        """
+    connection = await asyncpg.connect(house.database_url)
+    try:
+        row = await connection.fetchrow(query, order_id)
+    finally:
+        await connection.close()
+    assert row is not None
+    return row[0], row[1]
+
+
+@pytest.mark.parametrize("token", ["tok_refund_fails", "tok_refund_pending_fails"])
+async def test_money_that_was_sent_and_comes_back_is_ours_again_and_is_told(
+    payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str, token: str
+) -> None:
+    await order(bus, order_id, "card", token)
+    await bus.publish(a_refund_request(order_id))
+    reference = (await bus.expect(PaymentRefunded, order_id=order_id)).reference
+    assert await given_back(house, order_id) == (PRICE.amount, PRICE.amount)
+
+    failed = await bus.expect(RefundFailed, order_id=order_id, timeout=20)
+
+    assert failed.reason == f"it was sent as {reference} and came back: expired_or_canceled_card"
+    assert failed.refund_id == f"{order_id}:cancel"
+    assert [(each["state"], each["failure"]) for each in (await payment_of(payments, order_id))["refunds"]] == [
+        ("failed", failed.reason)
+    ]
+    assert await given_back(house, order_id) == (0, 0)
+    assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [0]
+
+
+async def test_it_can_be_asked_for_again_under_another_id_and_is_not_by_itself(
+    payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str
+) -> None:
+    await order(bus, order_id, "card", "tok_ok")
+    await bus.publish(a_refund_request(order_id, amount=20000))
+    reference = (await bus.expect(PaymentRefunded, order_id=order_id)).reference
+    body = that_it_failed(order_id, id=reference)
+    for again in (body, body, that_it_failed(order_id, "refund.updated", id=reference)):
+        assert (await payments.post(WEBHOOK, content=again, headers=signed(again))).status_code == 200
+    await bus.expect(RefundFailed, order_id=order_id)
+    await bus.publish(a_refund_request(order_id, amount=20000))  # a repeat of the first request
+
+    await bus.publish(a_refund_request(order_id, amount=100, refund_id=f"{order_id}:again"))
+
+    await bus.expect(PaymentRefunded, order_id=order_id, refund_id=f"{order_id}:again")
+    assert await given_back(house, order_id) == (100, 100)
+    assert len(bus.all(RefundFailed, order_id=order_id)) == 1
+
+
+async def test_a_refund_that_fails_before_its_answer_has_come_is_never_entered_as_sent(
+    payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str
+) -> None:
+    await order(bus, order_id, "card", "tok_ok")
+    await bus.expect(PaymentCaptured, order_id=order_id)
+    await sandbox.post("/sandbox/faults", json={"partner": "stripe", "error_rate": 1})
+    await bus.publish(a_refund_request(order_id))
+
+    async def is_due() -> bool:
+        return [refund["state"] for refund in (await payment_of(payments, order_id))["refunds"]] == ["due"]
+
+    await until(is_due)
+    body = that_it_failed(order_id, "charge.refund.updated")
+    assert (await payments.post(WEBHOOK, content=body, headers=signed(body))).status_code == 200
+    await sandbox.delete("/sandbox/faults")
+
+    assert "re_1 and came back: failed" in (await bus.expect(RefundFailed, order_id=order_id)).reason
+    assert bus.all(PaymentRefunded, order_id=order_id) == []
+    assert await given_back(house, order_id) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"id": "re_of_another"}, {"status": "succeeded"}, {"metadata": {}}, {"metadata": {"order_id": "X", "refund_id": "X"}}],
+    ids=["another refund", "succeeded", "not ours", "unknown"],
+)
+async def test_a_webhook_about_another_refund_changes_nothing(
+    payments: Client, bus: Bus, house: House, order_id: str, change: dict[str, Any]
+) -> None:
+    await order(bus, order_id, "card", "tok_ok")
+    await bus.publish(a_refund_request(order_id))
+    reference = (await bus.expect(PaymentRefunded, order_id=order_id)).reference
+    body = that_it_failed(order_id, "refund.updated", **{"id": reference} | change)
+
+    answer = await payments.post(WEBHOOK, content=body, headers=signed(body))
+
+    assert (answer.status_code, answer.json()) == (200, {"received": True})
+    assert await given_back(house, order_id) == (PRICE.amount, PRICE.amount)
+    assert bus.all(RefundFailed, order_id=order_id) == []

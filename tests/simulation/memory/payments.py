@@ -22,6 +22,7 @@ class PaymentsTables(Tables):
     payments: dict[str, Payment] = field(default_factory=dict)
     refunds: dict[RefundKey, Refund] = field(default_factory=dict)
     ledger: dict[int, Entry] = field(default_factory=dict)
+    returned: dict[RefundKey, None] = field(default_factory=dict)
     notifications: dict[str, None] = field(default_factory=dict)
 
     def next_due(self) -> list[datetime]:
@@ -89,6 +90,14 @@ async def save_refunds(tx: Tx, known: Sequence[Refund]) -> None:
     for refund in known:
         before = tables.refunds.get(refund.key)
         tables.refunds[refund.key] = replace(refund, attempted_at=before.attempted_at if before else None)
+
+
+async def enter_returned(tx: Tx, keys: Collection[RefundKey]) -> None:
+    entered = {(entry.order_id, entry.refund_id) for entry in _of(tx).ledger.values()}
+    for key in keys:
+        require(key in entered, "only_what_went_comes_back", key)
+        require(key not in _of(tx).returned, "return_is_entered_once", key)
+        _of(tx).returned[key] = None
 
 
 async def claim_refunds(tx: Tx, limit: int) -> list[Owed]:

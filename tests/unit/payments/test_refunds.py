@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.payments import ledger, refunds
 from services.payments.charging import KEYS_LAST, RETRY_AFTER, Payment
 from services.payments.facts import Refused as ChargeRefused
-from services.payments.refunds import Contradiction, Refund, Refused, Sent, State, Told, Unknown
+from services.payments.refunds import Contradiction, Refund, Refused, Returned, Sent, State, Told, Unknown
 from shared.events.payments import PaymentRefunded, RefundFailed
 from shared.money import Money
 from tests.unit.payments.builders import NOW, PRICE, SHOP, a_captured_payment, a_payment, a_refund, an_attempted_payment, terms
@@ -49,6 +49,39 @@ def test_a_refund_that_the_provider_refuses_fails_with_its_reason() -> None:
     failed = refunds.answered(due, Refused("charge_already_refunded"), NOW)
 
     assert [event.note() for event in refunds.follows(due, failed)] == ["charge_already_refunded"]
+
+
+def test_a_refund_that_came_back_after_it_was_sent_has_failed_and_makes_room_for_another() -> None:
+    due = settled(a_captured_payment(), a_refund())[0]
+    sent = refunds.answered(due, Sent("re_1"), NOW)
+
+    back = refunds.answered(sent, Returned("re_1", "expired_or_canceled_card"), NOW)
+
+    failed = "it was sent as re_1 and came back: expired_or_canceled_card"
+    assert (back.state, back.reference, back.due_at, back.failure) == (State.FAILED, None, None, failed)
+    assert refunds.follows(sent, back) == [RefundFailed(order_id="T-1", refund_id="R-1", reason=failed)]
+    assert refunds.has_come_back(sent, back)
+    assert ledger.of_refund(a_captured_payment(), sent, back) == []
+    another = settled(a_captured_payment(), back, a_refund(id="R-2"))
+    assert {refund.id: refund.state for refund in another} == {"R-1": State.FAILED, "R-2": State.DUE}
+
+
+def test_a_refund_may_be_heard_of_as_returned_before_it_is_known_as_sent() -> None:
+    due = settled(a_captured_payment(), a_refund())[0]
+
+    back = refunds.answered(due, Returned("re_1", "canceled"), NOW)
+
+    assert (back.state, refunds.has_come_back(due, back)) == (State.FAILED, False)
+    assert refunds.answered(back, Sent("re_1"), NOW) == back
+
+
+def test_a_refund_comes_back_once_and_only_what_was_sent_does() -> None:
+    sent = refunds.answered(settled(a_captured_payment(), a_refund())[0], Sent("re_1"), NOW)
+    back = refunds.answered(sent, Returned("re_1", "failed"), NOW)
+    told = settled(a_captured_payment(collected_by=SHOP), a_refund(reason=None, told=Told(SHOP, "2026112499")))[0]
+
+    for known, reference in ((back, "re_1"), (sent, "re_2"), (told, "re_1"), (a_refund(), "re_1")):
+        assert refunds.answered(known, Returned(reference, "failed"), NOW) == known
 
 
 def test_a_refund_without_an_answer_is_asked_for_again() -> None:
@@ -139,11 +172,16 @@ def test_a_refund_in_another_currency_fails() -> None:
 
 @given(
     st.lists(st.integers(0, PRICE.amount), max_size=6),
-    st.lists(st.sampled_from(["sent", "refused", "unknown"]), min_size=6, max_size=6),
+    st.lists(st.sampled_from(["sent", "refused", "unknown", "returned"]), min_size=6, max_size=6),
 )
 def test_however_many_refunds_are_asked_for_never_more_goes_back_than_was_captured(amounts: list[int], fates: list[str]) -> None:
     payment = a_captured_payment()
-    answers: dict[str, refunds.Answer] = {"sent": Sent("re"), "refused": Refused("no"), "unknown": Unknown("timeout")}
+    answers: dict[str, refunds.Answer] = {
+        "sent": Sent("re"),
+        "refused": Refused("no"),
+        "unknown": Unknown("timeout"),
+        "returned": Returned("re", "failed"),  # all that were sent before, too
+    }
     known: list[Refund] = []
 
     for number, (amount, fate) in enumerate(zip(amounts, fates, strict=False)):

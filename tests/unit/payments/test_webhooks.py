@@ -9,8 +9,9 @@ from uuid import UUID
 import orjson
 import pytest
 
-from services.payments.channels.webhooks import BadSignature, NotAWebhook, read, verify
-from services.payments.facts import Captured, Closed, Opened, Refused
+from services.payments.channels.webhooks import BadSignature, NotAWebhook, OfPayment, OfRefund, read, verify
+from services.payments.facts import Answer, Captured, Closed, Opened, Refused
+from services.payments.refunds import Returned
 from tests.unit.payments.builders import NOW, PRICE
 
 BODY = b'{"id":"evt_1"}'
@@ -46,6 +47,16 @@ def of_an_intent(type: str = "payment_intent.succeeded", **intent: Any) -> bytes
         "latest_charge": "ch_1",
     }
     return orjson.dumps({"id": "evt_1", "type": type, "data": {"object": object | intent}})
+
+
+def of_a_refund(type: str = "refund.failed", **refund: Any) -> bytes:
+    object = {
+        "id": "re_1",
+        "metadata": {"order_id": "T-1", "refund_id": "T-1:cancel"},
+        "status": "failed",
+        "failure_reason": "expired_or_canceled_card",
+    }
+    return orjson.dumps({"id": "evt_1", "type": type, "data": {"object": object | refund}})
 
 
 def test_a_webhook_signed_with_our_secret_is_believed() -> None:
@@ -96,19 +107,41 @@ def test_nothing_is_believed_when_no_secret_is_set() -> None:
     ],
     ids=["completed", "succeeded", "failed", "expired", "completed, not paid yet", "taken", "authorised"],
 )
-def test_a_webhook_says_what_became_of_the_payment(body: bytes, answer: object) -> None:
-    notification = read(body)
-
-    assert (notification.payment_id, notification.answer) == (PAYMENT, answer)
+def test_a_webhook_says_what_became_of_the_payment(body: bytes, answer: Answer) -> None:
+    assert read(body).told == OfPayment(PAYMENT, answer)
 
 
 def test_what_we_did_not_ask_to_hear_is_ignored() -> None:
-    assert read(a_webhook("customer.created")).answer is None
-    assert read(a_webhook(client_reference_id="somebody-elses")).answer is None
-    assert read(a_webhook(client_reference_id=None)).answer is None
-    assert read(of_an_intent(metadata={})).answer is None
-    assert read(of_an_intent(metadata={"payment_id": "somebody-elses"})).answer is None
-    assert read(of_an_intent("payment_intent.payment_failed", status="requires_payment_method")).answer is None
+    assert read(a_webhook("customer.created")).told is None
+    assert read(a_webhook(client_reference_id="somebody-elses")).told is None
+    assert read(a_webhook(client_reference_id=None)).told is None
+    assert read(of_an_intent(metadata={})).told is None
+    assert read(of_an_intent(metadata={"payment_id": "somebody-elses"})).told is None
+    assert read(of_an_intent("payment_intent.payment_failed", status="requires_payment_method")).told is None
+
+
+@pytest.mark.parametrize("type", ["refund.failed", "refund.updated", "charge.refund.updated"])
+@pytest.mark.parametrize(
+    ("refund", "reason"),
+    [
+        ({}, "expired_or_canceled_card"),
+        ({"failure_reason": None}, "failed"),
+        ({"status": "canceled", "failure_reason": None}, "canceled"),
+    ],
+)
+def test_a_webhook_says_that_a_refund_came_back(type: str, refund: dict[str, Any], reason: str) -> None:
+    assert read(of_a_refund(type, **refund)).told == OfRefund(("T-1", "T-1:cancel"), Returned("re_1", reason))
+
+
+@pytest.mark.parametrize(
+    "refund",
+    [
+        *({"status": status} for status in ("pending", "requires_action", "succeeded", None)),
+        *({"metadata": others} for others in (None, {}, {"order_id": "T-1"}, {"order_id": "T-1", "refund_id": None})),
+    ],
+)
+def test_a_refund_that_goes_on_its_way_or_is_not_ours_is_ignored(refund: dict[str, Any]) -> None:
+    assert read(of_a_refund("refund.updated", **refund)).told is None
 
 
 @pytest.mark.parametrize(
@@ -126,6 +159,7 @@ def test_what_we_did_not_ask_to_hear_is_ignored() -> None:
         (a_webhook(amount_total={}), "data.object"),
         (of_an_intent(metadata=None), "data.object"),
         (of_an_intent(amount_received={}), "data.object"),
+        (b'{"id":"evt_1","type":"refund.failed","data":{"object":{"status":"failed"}}}', "data.object"),
     ],
 )
 def test_a_signed_body_that_is_no_event_is_refused_and_told_where(body: bytes, where: str) -> None:

@@ -228,6 +228,35 @@ async def test_refunds_never_exceed_what_was_taken(stripe: httpx.AsyncClient) ->
     assert (await stripe.get(f"/refunds/{part.json()['id']}")).json() == part.json()
 
 
+@pytest.mark.parametrize(
+    ("token", "statuses", "told", "kept"),
+    [
+        ("tok_refund_fails", ["succeeded", "failed"], "refund.failed", 100),
+        ("tok_refund_pending", ["pending", "succeeded"], "refund.updated", 0),
+        ("tok_refund_pending_fails", ["pending", "failed"], "refund.failed", 100),
+    ],
+)
+async def test_what_a_bank_decides_on_a_refund_later_is_told_by_a_webhook(
+    stripe: httpx.AsyncClient,
+    control: httpx.AsyncClient,
+    next_webhook: Callable[[], Awaitable[httpx.Request]],
+    token: str,
+    statuses: list[str],
+    told: str,
+    kept: int,
+) -> None:
+    intent = (await stripe.post("/payment_intents", data=a_charge(token, amount=100))).json()
+    refund = (await stripe.post("/refunds", data={"payment_intent": intent["id"], "metadata[refund_id]": "R-1"})).json()
+    event = httpx.Response(200, content=(await next_webhook()).content).json()
+
+    now = event["data"]["object"]
+    assert (event["type"], [refund["status"], now["status"]]) == (told, statuses)
+    assert (now["id"], now["metadata"]) == (refund["id"], {"refund_id": "R-1"})
+    assert now.get("failure_reason") == ("expired_or_canceled_card" if kept else None)
+    assert (await stripe.get(f"/refunds/{refund['id']}")).json() == now
+    assert [charge["refunded"] for charge in (await control.get("/sandbox/ledger")).json()["charges"]] == [100 - kept]
+
+
 async def test_a_refund_of_a_third_decimal_is_refused_like_a_charge(stripe: httpx.AsyncClient) -> None:
     intent = (await stripe.post("/payment_intents", data=a_charge(amount=5120, currency="kwd"))).json()
     refused = await stripe.post("/refunds", data={"payment_intent": intent["id"], "amount": "125"})
