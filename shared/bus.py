@@ -38,6 +38,9 @@ up, and RabbitMQ before 4.0 would go on from what it says."""
 HEARTBEAT = 15
 """Seconds; a dead connection is noticed within three of them instead of three minutes at the default."""
 
+RECONNECT = 1
+"""Seconds between two attempts to reach a broker that was lost."""
+
 PUBLISH_TIMEOUT = 10
 
 CANCELLED_WITHIN = 2
@@ -199,7 +202,7 @@ class Consumer:
             settings.rabbitmq_url.get_secret_value(),
             apply_types=False,
             logger=None,
-            reconnect_interval=1,
+            reconnect_interval=RECONNECT,
             app_id=f"orderbus-{service}",
             client_properties=RabbitClientProperties(heartbeat=HEARTBEAT),
             security=BaseSecurity(ssl_context=tls.of_rabbitmq(settings)),
@@ -225,10 +228,16 @@ class Consumer:
         await self._broker.connect()
 
     async def run(self) -> None:
-        """Receive for ever: what is suspicious one by one, and then everything."""
+        """Receive for ever: what is suspicious one by one, and then everything. Where the broker is lost before that has begun,
+        it begins anew: what was in hand comes back, and the inbox knows what of it was handled."""
         async with self._beginning:
-            if not self._is_stopped:
-                await self._begin()
+            while not self._is_stopped:
+                try:
+                    await self._begin()
+                    break
+                except (OSError, RuntimeError) as lost:  # aio-pika says it by either
+                    log.warning("the broker was lost before everything was listened to; it begins anew", error=repr(lost))
+                    await asyncio.sleep(RECONNECT)
         await asyncio.Event().wait()
 
     async def stop(self) -> None:
@@ -245,15 +254,17 @@ class Consumer:
 
     async def _begin(self) -> None:
         async with (await self._broker.connect()).channel() as channel:
-            in_hand = []
+            in_hand: list[tuple[AbstractIncomingMessage, Receive]] = []
             # in any order: what kills in one queue must not keep the same others waiting at each start
             for name, receive in random.sample(list(self._receivers.items()), len(self._receivers)):
                 queue = await channel.get_queue(name, ensure=False)
                 if unsuspicious := await self._take_suspects(queue, receive):
-                    in_hand.append(_take(unsuspicious, receive))
-            if not self._is_stopped:
-                await self._broker.start()
-            await asyncio.gather(*in_hand)
+                    in_hand.append((unsuspicious, receive))
+            for subscriber in self._broker.subscribers:
+                if not (self._is_stopped or subscriber.running):  # twice, it would listen twice
+                    await subscriber.start()
+            # what cannot be acknowledged any more comes back to who listens now
+            await asyncio.gather(*(_take(*each) for each in in_hand), return_exceptions=True)
 
     async def _take_suspects(self, queue: AbstractQueue, receive: Receive) -> AbstractIncomingMessage | None:
         """One after the other, while one stands in front of the queue. The message behind them, which is in hand then."""

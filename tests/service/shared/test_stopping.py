@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from deploy.stack.servers import Servers
 from services.orders.main import service
 from shared import bus
 from shared.bus import Consumer, Publisher
@@ -17,32 +15,7 @@ from shared.events.orders import OrderPaid
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
 from tests.faults.proxy import Link
-from tests.service.house import a_database, a_vhost
-
-
-@pytest.fixture
-async def vhost(servers: Servers) -> str:
-    return await a_vhost(servers, service)
-
-
-@pytest.fixture
-async def link(vhost: str) -> AsyncIterator[Link]:
-    """The network between the process and RabbitMQ."""
-    address = urlsplit(vhost)
-    link = Link(str(address.hostname), address.port or 5672)
-    await link.open()
-    yield link
-    link.restore()
-    await link.close()
-
-
-@pytest.fixture
-async def settings(servers: Servers, vhost: str, link: Link) -> Settings:
-    """Of a process of orders, with a database and a vhost of its own."""
-    address = urlsplit(vhost)
-    through_link = address._replace(netloc=f"{address.netloc.rpartition('@')[0]}@127.0.0.1:{link.port}").geturl()
-    told: Any = {"postgres_url": await a_database(servers, service.name), "rabbitmq_url": through_link}
-    return Settings(**told, auth_jwks="")
+from tests.service.shared.conftest import behind
 
 
 async def nothing(_: list[Event], __: Tx) -> None:
@@ -50,15 +23,15 @@ async def nothing(_: list[Event], __: Tx) -> None:
 
 
 @pytest.fixture
-async def consumer(settings: Settings) -> AsyncIterator[Consumer]:
+async def consumer(settings: Settings, link: Link) -> AsyncIterator[Consumer]:
     """Listening to its queues."""
     subscriptions = Subscriptions()
     subscriptions.any_of(OrderPaid)(nothing)
     pool = await connect(settings, service.name)
-    consumer = Consumer(settings, service.name, subscriptions, Database(pool, service.name))
+    consumer = Consumer(behind(link, settings), service.name, subscriptions, Database(pool, service.name))
     await consumer.start()
     running = asyncio.create_task(consumer.run())
-    while not consumer._broker.running:
+    while not all(subscriber.running for subscriber in consumer._broker.subscribers):
         await asyncio.sleep(0.01)
     yield consumer
     running.cancel()
@@ -89,7 +62,7 @@ async def test_who_listens_ends_while_rabbitmq_is_away(
 
 @pytest.mark.parametrize("away", [gone, silent])
 async def test_who_publishes_ends_while_rabbitmq_is_away(settings: Settings, link: Link, away: Any) -> None:
-    publisher = Publisher(settings, service.name, set())
+    publisher = Publisher(behind(link, settings), service.name, set())
     await publisher.start()
     await away(link)
 

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import aio_pika
+import pytest
 from aio_pika.abc import AbstractChannel as Channel
 
 from services.orders.main import service
@@ -17,8 +19,10 @@ from shared.origin import EXCHANGE
 from shared.settings import Settings
 from shared.subscriptions import Subscriptions
 from tests.builders import a_paid_order
+from tests.faults.proxy import Link, LostAnswers
 from tests.service.house import Bus
 from tests.service.orders.letters import a_refund
+from tests.service.shared.conftest import behind
 
 QUEUES = [queue_name(service.name, event_class.type) for event_class in (OrderPaid, PaymentRefunded)]
 
@@ -133,3 +137,61 @@ async def test_what_has_come_back_seldom_waits_for_nobody(settings: Settings, br
         await consumer.stop()
 
     assert sorted(in_hand) == [[f"{order_id}-{n}"] for n in range(3)]
+
+
+async def listeners(broker: Channel) -> list[int | None]:
+    """How many listen to each queue."""
+    return [(await broker.declare_queue(name, passive=True)).declaration_result.consumer_count for name in QUEUES]
+
+
+@pytest.mark.parametrize("seconds_away", [0, 2])
+async def test_a_broker_that_is_lost_meanwhile_is_waited_for_and_nothing_is_lost_or_handled_twice(
+    settings: Settings, link: Link, broker: Channel, order_id: str, sku: str, seconds_away: int
+) -> None:
+    address = urlsplit(settings.rabbitmq_url.get_secret_value())
+    await say(broker, *(a_paid_order(order_id=f"{order_id}-{n}", sku=sku) for n in range(4)))
+    await come_back(settings, broker, SUSPICIOUS)
+    handler = Handler()
+
+    async with consuming(behind(link, settings), handler) as consumer:
+        given = await handler.given.get()
+        if seconds_away:
+            link.lead_to(1)  # where nobody listens
+        link.cut()
+        handler.may_go_on.release()
+        await asyncio.sleep(seconds_away)
+        link.lead_to(address.port or 5672)
+        for others in range(3, 0, -1):
+            given += await handler.given.get()
+            # the first is handled, and waits to be taken again before or behind them
+            assert await ready(broker) in (others - 1, others)
+            handler.may_go_on.release()
+        while await listeners(broker) != [1, 1]:
+            await asyncio.sleep(0.01)
+        await say(broker, a_paid_order(order_id=f"{order_id}-new", sku=sku))
+        given += await handler.given.get()
+        handler.may_go_on.release()
+        await consumer.stop()
+
+    assert sorted(given) == [*(f"{order_id}-{n}" for n in range(4)), f"{order_id}-new"]
+    assert handler.given.empty()
+    assert await ready(broker) == 0
+
+
+@pytest.mark.parametrize("lost_at", [*QUEUES, dead_queue_name(service.name)])
+async def test_who_loses_the_broker_while_he_begins_to_listen_listens_to_each_queue_once(
+    settings: Settings, link: Link, broker: Channel, lost_at: str
+) -> None:
+    consume = bytes((0, 60, 0, 20, 0, 0, len(lost_at))) + lost_at.encode()  # AMQP's basic.consume of the queue
+    tap = link.tap = LostAnswers(consume, times=1)
+
+    async with consuming(behind(link, settings), Handler()) as consumer:
+        while not all(subscriber.running for subscriber in consumer._broker.subscribers):
+            await asyncio.sleep(0.01)
+        while await listeners(broker) != [1, 1]:
+            await asyncio.sleep(0.01)
+
+        assert tap.struck == 1
+        await consumer.stop()
+
+    assert await listeners(broker) == [0, 0]
