@@ -146,13 +146,9 @@ class BoundedHttp(HttpToolsProtocol):
     def _must_be_taken(self) -> None:
         """A connection ends when all that was written is taken."""
         if self._stalled is None:
-            self._stalled = self.loop.call_later(bounds.WRITE_PATIENCE, self._abort)
+            self._stalled = self.loop.call_later(bounds.WRITE_PATIENCE, self.transport.abort)
 
     def _is_taken(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
-
-    def _abort(self) -> None:
-        self._stalled = None
-        self.transport.abort()
