@@ -16,9 +16,9 @@ class Clock:
         self._counter = -ASKED_EVERY
 
     async def now(self, connection: Any) -> datetime:
-        """The time at Postgres, to within the way there and back."""
+        """The time at Postgres, to within half of the way there and back."""
         asked = time.monotonic()
         if asked - self._counter >= ASKED_EVERY:
             told = await connection.fetchval("SELECT clock_timestamp()")
-            self._told, self._counter = told, time.monotonic()
+            self._told, self._counter = told, (asked + time.monotonic()) / 2
         return self._told + timedelta(seconds=time.monotonic() - self._counter)

@@ -1,10 +1,10 @@
 """A service's own Postgres schema: its pool, its one way to open a transaction, and which failures are Postgres's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import asyncpg
@@ -78,6 +78,10 @@ async def speak_json(connection: asyncpg.Connection) -> None:
 
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 """Of `alone_since`: no other release has ever run here."""
+
+CLOCKS_DIFFER = timedelta(seconds=1)
+"""More than what Postgres has told two processes is ever apart. What is further ahead was said while its clock was wrong: it is
+not followed."""
 
 
 class Reader(Protocol):
@@ -158,11 +162,18 @@ class Tx:
         """These events are handled in this transaction: they are what led to whatever is announced in it."""
         self.heard = events
         # by what the event is about: another system's envelope may not say it
-        self._causes |= {event.subject: event.envelope for event in events}
+        self._follow({event.subject: event.envelope for event in events})
 
     def caused_by(self, causes: Iterable[Envelope]) -> None:
         """Go on from what an intent kept."""
-        self._causes |= {cause.correlation_id or cause.subject: cause for cause in causes}
+        self._follow({cause.correlation_id or cause.subject: cause for cause in causes})
+
+    def _follow(self, causes: Mapping[str, Envelope]) -> None:
+        """What is announced here is later than what led to it, though two processes know Postgres's time only so well."""
+        self._causes |= causes
+        times = [cause.time for cause in causes.values() if cause.is_ours]
+        if times and self.now <= (latest := max(times)) < self.now + CLOCKS_DIFFER:
+            self.now = latest + timedelta(microseconds=1)
 
 
 Entries = Sequence[tuple[Event, Envelope]]

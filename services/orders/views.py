@@ -131,14 +131,15 @@ async def orders(
 
 
 async def timeline(reader: Reader, id: str, of: str | None) -> list[TimelineEntry]:
-    """What was said of the order, in the order of the speakers' clocks; nothing when it is not there for who asks."""
+    """What was said of the order, by when it was said, and nothing before what led to it; nothing when it is not there for who
+    asks."""
     rows = await reader.fetch(
         """
         SELECT at, extract(epoch FROM at - min(at) OVER ())::float * 1000 AS ms, type AS event, source, note,
                event_id AS id, caused_by, trace_id
           FROM timeline
          WHERE order_id = $1 AND ($2::text IS NULL OR EXISTS (SELECT FROM orders WHERE id = $1 AND source = $2))
-         ORDER BY at, event_id
+         ORDER BY at, caused_by IS NOT NULL, event_id
         """,
         id,
         of,

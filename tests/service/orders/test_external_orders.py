@@ -105,6 +105,16 @@ async def test_a_submitted_order_is_priced_by_us_and_placed(bus: Bus, orders: Cl
     assert (placed.source, placed.total, placed.collected_by) == ("/erp/1", Money(amount=1000, currency="CNY"), None)
 
 
+async def test_the_timeline_begins_with_what_another_system_said(bus: Bus, orders: Client, order_id: str, sku: str) -> None:
+    await sell(bus, orders, sku, price=500)
+
+    await bus.publish(submitted(order_id, sku), source="/erp/1", id=f"zzz-{order_id}")
+
+    await bus.expect(OrderPlaced, order_id=order_id)
+    events = (await orders.get(f"/api/orders/{order_id}/timeline")).json()["events"]
+    assert [event["event"] for event in events] == ["order.submitted", "order.placed"]
+
+
 async def test_a_submitted_order_that_cannot_be_priced_is_rejected_with_the_line(bus: Bus, order_id: str) -> None:
     await bus.publish(submitted(order_id, "NEVER-SEEN"), source="/erp/1")
 
