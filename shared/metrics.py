@@ -94,7 +94,7 @@ partner_calls = Gauge(
     "orderbus_partner_calls_in_flight", "Calls to a partner under way, or waiting for a connection.", ["partner"]
 )
 partner_silence = Gauge(
-    "orderbus_partner_failures_in_a_row", "Calls since a partner's last answer that was neither missing nor a 5xx.", ["partner"]
+    "orderbus_partner_failures_in_a_row", "Calls since a partner last said yes or no to what it was asked.", ["partner"]
 )
 job_intents = Counter(
     "orderbus_job_intents_total", "Intents claimed for a call, for the first time or again.", ["job", "attempt"]

@@ -14,6 +14,9 @@ from shared import metrics, outward, telemetry
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """A label as PDF is some hundred kilobytes."""
 
+NO_ANSWER = frozenset({401, 403, 409, 429})
+"""Of the 4xx those that say nothing of what was asked: it does not let us in, or not now."""
+
 _partners: "list[Partner]" = []
 
 
@@ -67,25 +70,26 @@ class Partner:
                 self._session = self._make_session()
             async with self._session.request(method, self._base_url + path, allow_redirects=False, **request) as response:
                 content = await outward.read(response, MAX_ANSWER_BYTES)
-            call.status = response.status
-            outcome = f"{response.status // 100}xx"
+            call.status = status = response.status
+            outcome = str(status) if status in NO_ANSWER else f"{status // 100}xx"
+            if status >= 500 or status in (409, 429):
+                raise PartnerUnknown(f"{self.name}: HTTP {status}")
+            if 300 <= status < 400:
+                raise PartnerUnknown(f"{self.name}: HTTP {status}, which sends us elsewhere")
+            try:
+                body = orjson.loads(content) if content else None
+            except ValueError as error:  # a proxy's page instead of the partner's answer
+                outcome = "unknown"
+                raise PartnerUnknown(f"{self.name}: an answer that is not JSON") from error
         except (ClientError, TimeoutError, outward.TooLarge) as error:
             raise PartnerUnknown(f"{self.name}: {type(error).__name__}") from error
         finally:
             metrics.partner_calls.labels(self.name).dec()
             metrics.partner_seconds.labels(self.name, outcome).observe(time.perf_counter() - started)
-            self._failures_in_a_row = self._failures_in_a_row + 1 if outcome in ("unknown", "5xx") else 0
+            self._failures_in_a_row = 0 if outcome in ("2xx", "4xx") else self._failures_in_a_row + 1
             metrics.partner_silence.labels(self.name).set(self._failures_in_a_row)
-        if response.status >= 500 or response.status in (409, 429):
-            raise PartnerUnknown(f"{self.name}: HTTP {response.status}")
-        if 300 <= response.status < 400:
-            raise PartnerUnknown(f"{self.name}: HTTP {response.status}, which sends us elsewhere")
-        try:
-            body = orjson.loads(content) if content else None
-        except ValueError as error:  # a proxy's page instead of the partner's answer
-            raise PartnerUnknown(f"{self.name}: an answer that is not JSON") from error
-        if response.status >= 400:
-            raise PartnerRefused(response.status, body)
+        if status >= 400:
+            raise PartnerRefused(status, body)
         return body
 
     async def close(self) -> None:

@@ -128,7 +128,7 @@ def dashboard() -> Dashboard:
                     "(rate(orderbus_partner_call_duration_seconds_count[$__rate_interval]))"
                 },
                 "reqps",
-                "`unknown`: none came. 4xx is a no, and an answer.",
+                "`unknown`: none came. 4xx is a no, and an answer; 401 and 403 do not let us in, 409 and 429 not now.",
                 stacked=True,
             )
         )
@@ -146,7 +146,7 @@ def dashboard() -> Dashboard:
                 "Failures in a row",
                 {"{{partner}}": "max by (partner) (orderbus_partner_failures_in_a_row)"},
                 "short",
-                "Since the last answer that was neither missing nor a 5xx. PartnerSilent fires at ten.",
+                "Calls since it last said yes or no to what it was asked. PartnerSilent pages at ten.",
                 bad_from(10, 3),
                 width=4,
             )

@@ -4,12 +4,15 @@ import asyncio
 import random
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
+import structlog
+from prometheus_client import REGISTRY
 
+from services.payments.channels.stripe import Stripe
 from shared import partners
-from shared.partners import Partner, PartnerUnknown
+from shared.partners import Partner, PartnerRefused, PartnerUnknown
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -118,3 +121,62 @@ async def test_calls_go_through_the_proxy_that_the_environment_names(monkeypatch
 
         assert await Partner("twilio", url, ssl.create_default_context()).call("GET", "/thing") == {}
         assert proxy.asked[1:] == ["GET /thing HTTP/1.1"]
+
+
+def a_reply(status: int, body: bytes = b"{}") -> bytes:
+    return b"HTTP/1.1 %d Whatever\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+def counted(name: str, **labels: str) -> float:
+    """What /metrics says; 0 of what has not been counted yet."""
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (a_reply(401), "401"),
+        (a_reply(403), "403"),
+        (a_reply(409), "409"),
+        (a_reply(429), "429"),
+        (a_reply(500), "5xx"),
+        (a_reply(302), "3xx"),
+        (a_reply(200, b"<html>"), "unknown"),
+        (b"", "unknown"),
+    ],
+)
+async def test_who_does_not_say_yes_or_no_is_counted_as_silent(reply: bytes, outcome: str) -> None:
+    def calls() -> float:
+        return counted("orderbus_partner_call_duration_seconds_count", partner="dhl", outcome=outcome)
+
+    before = calls()
+    async with answering(reply) as (_, url):
+        partner = Partner("dhl", url, ssl.create_default_context())
+        for _ in range(3):
+            with pytest.raises((PartnerUnknown, PartnerRefused)):
+                await partner.call("GET", "/")
+
+    assert calls() - before == 3
+    assert counted("orderbus_partner_failures_in_a_row", partner="dhl") == 3
+
+
+@pytest.mark.parametrize("status", [200, 400, 402, 404, 422])
+async def test_a_yes_or_a_no_ends_the_silence(status: int) -> None:
+    async with answering(a_reply(500)) as (there, url):
+        partner = Partner("dhl", url, ssl.create_default_context())
+        with pytest.raises(PartnerUnknown):
+            await partner.call("GET", "/")
+        there.answer = a_reply(status)
+        with suppress(PartnerRefused):
+            await partner.call("GET", "/")
+
+    assert counted("orderbus_partner_failures_in_a_row", partner="dhl") == 0
+
+
+async def test_that_stripe_does_not_know_our_key_is_logged() -> None:
+    body = b'{"error": {"type": "invalid_request_error", "message": "Invalid API Key provided."}}'
+    async with answering(a_reply(401, body)) as (_, url):
+        with structlog.testing.capture_logs() as logs, pytest.raises(PartnerUnknown, match="Invalid API Key"):
+            await Stripe(Partner("stripe", url, ssl.create_default_context())).get("/v1/payment_intents/pi_1")
+
+    assert [(line["log_level"], line["status"]) for line in logs] == [("error", 401)]
