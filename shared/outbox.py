@@ -3,6 +3,7 @@ what a crash or a lost broker left. Publishing is at least once; the consumers' 
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -29,6 +30,9 @@ LEFT_BEHIND = timedelta(seconds=5)
 LEFT_ALONE = 5.0
 """Seconds. A type that cannot be published, because a queue or a right is gone, must not stand in the way of the others."""
 
+SAID_EVERY = 10.0
+"""Seconds between two lines in the log about what is not published, for each type of event."""
+
 DRAINED_WITHIN = 5
 """Seconds for what is still in hand when the process ends. What the broker does not take by then stays, for another's sweeper."""
 
@@ -50,6 +54,8 @@ class Relay:
         self._spans: dict[str, telemetry.Span] = {}
         self._wake = asyncio.Event()
         self._left_alone: dict[str, float] = {}
+        self._unsaid: Counter[str] = Counter()
+        self._said_at: dict[str, float] = {}
 
     def publish(self, outgoing: list[Outgoing]) -> None:
         """Take over what a transaction has committed. When the broker is behind, memory stays bounded: the sweeper
@@ -128,12 +134,23 @@ class Relay:
             if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
                 raise
             metrics.publish_failures.labels(event_type).inc(len(ids))
-            log.warning("not published; stays in the outbox", type=event_type, events=len(ids), error=repr(error))
+            self._tell(event_type, len(ids), error)
             self._end_spans(ids, error)
             return []
         metrics.events_published.labels(event_type).inc(len(ids))
+        self._unsaid.pop(event_type, None)
         self._end_spans(ids)
         return ids
+
+    def _tell(self, event_type: str, failed: int, error: BaseException) -> None:
+        """In the log: at once, and then what has come together meanwhile. A line for each would drown all others while the broker
+        is away."""
+        self._unsaid[event_type] += failed
+        if time.monotonic() - self._said_at.get(event_type, -SAID_EVERY) >= SAID_EVERY:
+            self._said_at[event_type] = time.monotonic()
+            log.warning(
+                "not published; stays in the outbox", type=event_type, events=self._unsaid.pop(event_type), error=repr(error)
+            )
 
     def _end_spans(self, ids: Sequence[str], error: BaseException | None = None) -> None:
         if self._spans:

@@ -54,14 +54,21 @@ SAYING_POSTGRES = (
 
 SAYING_MODULES = ("aio_pika.", "aiormq.", "aiohttp.", "redis.", "ssl.", "shared.partners.", "shared.jwks.")
 
+_E_MAIL = re.compile(
+    # from where its name begins: tried from each letter of it, a long word without an @ would take the square of its length
+    r"(?<![^\s@<>'\"=(,;)])"
+    # a URL that has lost its password is none: its host says which server it is
+    rf"(?![A-Za-z][\w+.-]{{0,30}}://{re.escape(HIDDEN)}@)"
+    r"[^\s@<>'\"=(,;)]+@[^\s@<>'\",;)]+\.[^\s@<>'\",;)]+"
+)
+
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b([a-z][a-z0-9+.-]{0,30}://)[^\s/@]*@", re.IGNORECASE), rf"\1{HIDDEN}@"),  # a URL's user and password
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),  # a JWT
     (re.compile(r"\b(?:whsec|sk|pk|rk|tok|pm|AC)_[A-Za-z0-9_+/=]{6,}"), HIDDEN),  # partners' keys and tokens
     (re.compile(r"(?i)\b(password|passwd|secret|token|api_?key|authorization)(\W{1,4})[^\s,;&'\"]+"), rf"\1\2{HIDDEN}"),
-    # from where its name begins: tried from each letter of it, a long word without an @ would take the square of its length
-    (re.compile(r"(?<![^\s@<>'\"=(,;)])[^\s@<>'\"=(,;)]+@[^\s@<>'\",;)]+\.[^\s@<>'\",;)]+"), "[e-mail]"),
+    (_E_MAIL, "[e-mail]"),
     (re.compile(r"(?<![\w-])\+[1-9][0-9][0-9 ()-]{5,16}[0-9]\b"), "[phone]"),
     (re.compile(r"(?<![\w.:-])1[3-9][0-9]{9}(?![\w.-])"), "[phone]"),  # a Chinese mobile number without +86
 )

@@ -1,15 +1,17 @@
 """What is not published stays, and whoever publishes goes on."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+import structlog
 
 from shared import outbox
 from shared.database import Pool
-from shared.outbox import Relay
-from shared.outgoing import envelop
+from shared.outbox import Publisher, Relay
+from shared.outgoing import Outgoing, envelop
 from tests.builders import a_paid_order
 
 
@@ -39,10 +41,25 @@ class SilentBroker:
         await asyncio.get_running_loop().create_future()
 
 
-def a_relay(publisher: LostConnection | SilentBroker) -> tuple[Relay, Table]:
+class AwayBroker:
+    """Takes nothing until it is back."""
+
+    def __init__(self) -> None:
+        self.is_back = False
+
+    async def publish(self, *_: Any) -> None:
+        if not self.is_back:
+            raise ConnectionError
+
+
+def an_order_event() -> Outgoing:
+    return envelop(a_paid_order(), "orders", datetime(2026, 11, 24, tzinfo=UTC), None)
+
+
+def a_relay(publisher: Publisher) -> tuple[Relay, Table]:
     table = Table()
     relay = Relay(cast(Pool, table), publisher)
-    relay.publish([envelop(a_paid_order(), "orders", datetime(2026, 11, 24, tzinfo=UTC), None)])
+    relay.publish([an_order_event()])
     return relay, table
 
 
@@ -74,3 +91,26 @@ async def test_a_broker_that_says_nothing_does_not_keep_the_process_from_ending(
     await relay.drain()
 
     assert table.removed == []
+
+
+async def test_a_broker_that_is_away_does_not_drown_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    broker = AwayBroker()
+    relay, _ = a_relay(broker)
+
+    async def said_after(seconds: float, orders: int) -> list[int]:
+        nonlocal now
+        now += seconds
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(orders):
+                relay.publish([an_order_event()])
+                await relay.drain()
+        return [line["events"] for line in logs]
+
+    assert await said_after(0, 300) == [2]
+    assert await said_after(outbox.SAID_EVERY, 300) == [300]
+    broker.is_back = True
+    assert await said_after(1, 1) == []
+    broker.is_back = False
+    assert await said_after(outbox.SAID_EVERY, 1) == [1]

@@ -123,6 +123,14 @@ def test_failures_of_the_database_say_where_and_of_connections_say_all() -> None
     assert redaction.summary(ConnectionRefusedError(111, "amqp://a:b@c refused")).endswith("amqp://[hidden]@c refused")
 
 
+def test_the_server_that_cannot_be_reached_is_named() -> None:
+    said = 'Connection attempt to "amqp://orderbus:******@rabbitmq.prod.svc:5672/" failed; ask l@example.com, (j@example.com)'
+
+    assert redaction.text(said) == (
+        'Connection attempt to "amqp://[hidden]@rabbitmq.prod.svc:5672/" failed; ask [e-mail], ([e-mail])'
+    )
+
+
 def test_settings_do_not_show_their_secrets() -> None:
     told = {"postgres_url": "postgresql://u:hunter2@db/x", "rabbitmq_url": "amqp://u:hunter2@r", "auth_jwks": "x"}
     settings = Settings(**told)  # type: ignore[arg-type]
