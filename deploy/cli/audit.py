@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.telling import explaining_trouble, fail, narrate
+from deploy.cli.telling import COULD_NOT_LOOK, explaining_trouble, fail, narrate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from deploy.audit import Report
 
 app = typer.Typer()
-
-COULD_NOT_LOOK = 2
-"""What a schedule must not take for a broken promise, which is 1."""
 
 LONGEST = 366 * 24 * 3600
 """Seconds: nobody means more, and `nan` is not less."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.telling import explaining_trouble, fail
+from deploy.cli.telling import COULD_NOT_LOOK, explaining_trouble, fail
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,16 +29,18 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find orders that are past their time, and say of each what was found and what happens now; exit 1 when something needs a
-    person. It only reads, unless --heal: partners are asked again by the services themselves."""
+    person or --heal, and 2 when that cannot be found out. It only reads, unless --heal: partners are asked again by the services
+    themselves."""
     from deploy.cli.addresses import asking_postgres, stack
     from deploy.cli.paper import paper
     from deploy.doctor import Whose, visit
     from deploy.stack import stack as local
 
-    found = stack()
-    with explaining_trouble("nothing was changed"), asking_postgres():
+    found = stack(COULD_NOT_LOOK)
+    with explaining_trouble("nothing was changed", COULD_NOT_LOOK), asking_postgres():
         if heal and (stopped := [line.name for line in local.status() if not line.state.startswith("running")]):
-            fail(f"{', '.join(stopped)} must run first: what is not heard may wait there; ./orderbus up starts it")
+            said = f"{', '.join(stopped)} must run first: what is not heard may wait there; ./orderbus up starts it"
+            fail(said, COULD_NOT_LOOK)
         findings = asyncio.run(visit(found["postgres"]["superuser_url"], days, heal=heal))
     if as_json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}, ensure_ascii=False, default=str))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 SEVERITY_COLOURS = {"page": "red", "ticket": "yellow"}
-STATE_COLOURS = {"running": "green", "stopped": "dim", "half-started": "yellow", "not answering": "red"}
+STATE_COLOURS = {"running": "green", "stopped": "dim", "half-started": "yellow", "not answering": "red", "not ready": "yellow"}
 
 
 @app.command()

@@ -7,6 +7,9 @@ from typing import NoReturn
 
 import typer
 
+COULD_NOT_LOOK = 2
+"""The exit code of who was to look and could not. What a schedule must not take for something that was found, which is 1."""
+
 
 def narrate(sentence: str) -> None:
     """Tell a person what is going on."""

@@ -127,10 +127,13 @@ def bus_url(rabbitmq: RabbitMQ, service: str, password: str) -> str:
 def is_ready(port: int) -> bool:
     """The process says of itself that it can do its work. To take requests a service needs Postgres alone; to do what follows
     from them, every server that it names."""
-    match _readiness(port):
-        case (200, body):
-            return _all_answer(body)
-    return False
+    return readiness(port) is True
+
+
+def readiness(port: int) -> bool | None:
+    """Whether it can, of a process that answers; None of one that does not."""
+    found = _readiness(port)
+    return None if found is None else found[0] == 200 and _all_answer(found[1])
 
 
 def _all_answer(body: bytes) -> bool:

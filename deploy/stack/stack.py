@@ -82,7 +82,7 @@ def _with_what_it_says(line: Line, token: str) -> Line:
     if line.name == "prometheus" and line.url is not None:
         return replace(line, alerts=firing(line.url))
     # one that is not ready, for want of the broker, has most to tell
-    if line.name not in credentials.SERVICES or line.url is None or line.state not in ("running", "not answering"):
+    if line.name not in credentials.SERVICES or line.url is None or line.state == "stopped":
         return line
     return replace(line, troubles=troubles_of(line.url, token))
 
@@ -91,16 +91,18 @@ def _line(folder: StackFolder, name: str, part: dict[str, Any] | None) -> Line:
     process = processes.recorded(folder, name)
     if part is None:
         return Line(name, "half-started" if process else "stopped", None, process.pid if process else None)
-    url = str(part["url"])
+    url, is_elsewhere = str(part["url"]), False
+    works: bool | None  # None: it says nothing
     if name in servers.SERVERS:
-        works, is_elsewhere = _answers(name, url), part["pid"] is None
+        works, is_elsewhere = _answers(name, url) or None, part["pid"] is None
     elif name in observability.SHOWN:
-        works, is_elsewhere = observability.answers(url), False
+        works = observability.answers(url) or None
     else:
-        works, is_elsewhere = services.is_ready(folder.read(ports.FILE)[name]), False
+        works = services.readiness(folder.read(ports.FILE)[name])
     if works:
         return Line(name, "running (named by URL)" if is_elsewhere else "running", url, part["pid"])
-    return Line(name, "not answering" if process or is_elsewhere else "stopped", url, process.pid if process else None)
+    state = "not ready" if works is False else "not answering" if process or is_elsewhere else "stopped"
+    return Line(name, state, url, process.pid if process else None)
 
 
 def _answers(name: str, url: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.stack import credentials, processes, services, waiting
+from deploy.stack import credentials, processes, services, stack, waiting
 from deploy.stack.servers import Postgres, RabbitMQ, Redis, Servers
 from deploy.stack.state import StackError, StackFolder, open_folder, silent
 
@@ -97,6 +97,22 @@ def test_one_that_dies_is_reported_with_its_last_words(folder: StackFolder) -> N
 def test_one_that_is_never_ready_is_not_waited_for_forever(folder: StackFolder, program: str) -> None:
     with pytest.raises(StackError, match="orders is not ready after 1 s"):
         start(folder, {**BOTH, "orders": ("-c", program)}, patience=1)
+
+
+def test_one_that_lacks_the_broker_is_not_ready_and_is_not_said_to_be_silent(folder: StackFolder) -> None:
+    with pytest.raises(StackError, match="not ready"):
+        start(folder, {**BOTH, "orders": ("-c", WITHOUT_THE_BROKER)}, patience=1)
+    url = services.address(folder.read("ports.json"), "orders")
+    folder.write(stack.FILE, {"services": {"orders": {"url": url, "pid": 1}}})
+
+    def state() -> str:
+        return next(line.state for line in stack.status(folder) if line.name == "orders")
+
+    assert state() == "not ready"
+    process = processes.recorded(folder, "orders")
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    assert state() == "not answering"
 
 
 def test_stopping_leaves_no_process_behind(folder: StackFolder) -> None:

@@ -4,14 +4,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from deploy.cli import doctor
 from deploy.cli.stack import as_shown, without_password
 from deploy.cli.telling import explaining_trouble
 from deploy.cli.watch import _told
+from deploy.stack import state
 from deploy.stack.stack import Line
+from deploy.stack.state import open_folder
 from deploy.stack.vitals import Look
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -85,6 +90,27 @@ def test_an_audit_that_cannot_look_is_told_from_one_that_finds_something(url: st
     assert said in answer.stderr
     assert "sesame" not in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({}, "the stack does not run here"),
+        ({"postgres": {"superuser_url": "postgresql://boss:sesame@127.0.0.1:1/orderbus"}}, "Connect call failed"),
+    ],
+)
+def test_a_doctor_who_cannot_look_is_told_from_one_who_finds_something(
+    known: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "CHECKOUT", tmp_path)
+    if known:
+        open_folder(tmp_path / ".orderbus").write("stack.json", known)
+
+    answer = CliRunner().invoke(doctor.app)
+
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert said in answer.stderr
+    assert "sesame" not in answer.stderr
 
 
 @pytest.mark.parametrize(
