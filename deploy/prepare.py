@@ -15,16 +15,32 @@ import secrets
 import stringprep
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+from aio_pika.exceptions import AMQPError, ProbableAuthenticationError
+from aiormq.exceptions import InvalidFrameError
 
 from deploy.migrations import LOCK, MigrationChanged, migrate
 from deploy.rabbitmq import access, topology
 from deploy.rabbitmq.management import Management, ManagementError
 from deploy.services import SERVICES
+from deploy.stack import urls
+
+ADMINISTRATORS = "{variable} is to name an administrator and the password"
+REMEDIES: Sequence[tuple[type[Exception], str]] = (
+    (asyncpg.InvalidAuthorizationSpecificationError, ADMINISTRATORS),
+    (ProbableAuthenticationError, ADMINISTRATORS),
+    (asyncpg.InsufficientPrivilegeError, "{variable} is to name a superuser, or the database's owner with CREATEROLE"),
+    (asyncpg.InvalidCatalogNameError, "create the database, or name another in {variable}"),
+    (asyncpg.LockNotAvailableError, "somebody's transaction holds a table: end it, and prepare again"),
+    (InvalidFrameError, "there is no such vhost, or the user of {variable} may not enter it"),
+    (OSError, "{variable} says where it is"),
+)
+"""What would be right, by what a server has said; the first that fits."""
 
 DECISIONS = "dead_letter_decision"
 APPEND_ONLY: Mapping[str, Sequence[str]] = {
@@ -51,6 +67,10 @@ _NOT_YET_THE_OWNERS = """
 """
 
 
+class NotPrepared(Exception):
+    """A server cannot be reached, or does not do what it is asked for; the message says which, where, and what would be right."""
+
+
 def role_name(database: str, service: str) -> str:
     """Roles belong to the whole server, so they carry the database's name: two installations do not collide."""
     return f"{database}_{service}"
@@ -65,22 +85,36 @@ async def prepare(
     watcher_password: str | None = None,
 ) -> None:
     """Idempotent. The topology comes first: an outbox must not be relayed into nothing. Without a management URL no user
-    is made on the bus. Raises ManagementError."""
-    await topology.declare(rabbitmq_url, SERVICES.values())
+    is made on the bus. Raises NotPrepared, ManagementError and MigrationChanged."""
+    with _telling("rabbitmq", rabbitmq_url):
+        await topology.declare(rabbitmq_url, SERVICES.values())
     if management_url is not None:
         async with Management(management_url, rabbitmq_url) as broker:
             await access.let_in(broker, SERVICES.values(), bus_passwords)
             if watcher_password is not None:
                 await access.let_watch(broker, watcher_password)
-    connection = await asyncpg.connect(superuser_url, timeout=10)
+    with _telling("postgres", superuser_url):
+        connection = await asyncpg.connect(superuser_url, timeout=10)
+        try:
+            owner = await _make_owner(connection)
+            for name in SERVICES:
+                await _migrate_as(owner, connection, name)
+                await _keep_subscribed_types(connection, name)
+                await _let_in(connection, name, role_passwords[name])
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def _telling(server: str, url: str) -> Iterator[None]:
+    """Why the server does not do what it is asked for becomes a NotPrepared."""
     try:
-        owner = await _make_owner(connection)
-        for name in SERVICES:
-            await _migrate_as(owner, connection, name)
-            await _keep_subscribed_types(connection, name)
-            await _let_in(connection, name, role_passwords[name])
-    finally:
-        await connection.close()
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, AMQPError, OSError) as error:
+        name = {"postgres": "Postgres", "rabbitmq": "RabbitMQ"}[server]
+        remedy = next((said for kind, said in REMEDIES if isinstance(error, kind)), "")
+        said = [f"{name} at {urls.place(url)}: {str(error) or repr(error)}", remedy.format(variable=urls.variable(server))]
+        raise NotPrepared("; ".join(filter(None, said))) from error
 
 
 async def _make_owner(connection: asyncpg.Connection) -> str:
@@ -182,9 +216,12 @@ def main() -> None:
     roles = {name: secret(f"ORDERBUS_{name.upper()}_DB_PASSWORD") for name in SERVICES}
     users = {name: secret(f"ORDERBUS_{name.upper()}_BUS_PASSWORD") for name in SERVICES} if management_url else {}
     watcher = optional_secret("ORDERBUS_WATCHER_BUS_PASSWORD")
+    for server, named in (("postgres", url), ("rabbitmq", bus_url)):
+        if not urls.is_of_form(server, named):
+            sys.exit(f"{urls.variable(server)} {urls.wanted(server)}")
     try:
         asyncio.run(prepare(url, bus_url, roles, management_url, users, watcher))
-    except (ManagementError, MigrationChanged) as error:
+    except (NotPrepared, ManagementError, MigrationChanged) as error:
         sys.exit(str(error))
     print(f"prepared {urlsplit(url).path.lstrip('/')}: {', '.join(SERVICES)}")
     if not users:

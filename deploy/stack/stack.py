@@ -113,11 +113,8 @@ def _answers(name: str, url: str) -> bool:
 
 
 def _prepare(found: Servers, secrets: Credentials, say: Say) -> None:
-    import asyncpg
-    from aio_pika.exceptions import AMQPError
-
     from deploy.migrations import MigrationChanged
-    from deploy.prepare import prepare
+    from deploy.prepare import NotPrepared, prepare
     from deploy.rabbitmq.management import ManagementError
 
     bus = found.rabbitmq
@@ -130,12 +127,8 @@ def _prepare(found: Servers, secrets: Credentials, say: Say) -> None:
         asyncio.run(
             prepare(found.postgres.superuser_url, bus.url, secrets.role_passwords, bus.management_url, secrets.bus_passwords)
         )
-    except (ManagementError, MigrationChanged) as error:
+    except (NotPrepared, ManagementError, MigrationChanged) as error:
         raise StackError(str(error)) from error
-    except asyncpg.PostgresError as error:
-        raise StackError(f"Postgres cannot be prepared for the services: {error}") from error
-    except AMQPError as error:
-        raise StackError(f"RabbitMQ cannot be prepared for the services: {error}") from error
 
 
 def _stop(folder: StackFolder, roles: Iterable[str], patience: float = 20) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from deploy.prepare import _let_in, prepare
 from deploy.prepared import lacking
 from deploy.rabbitmq.management import Management
 from deploy.rabbitmq.names import watcher
+from deploy.stack import urls
 from deploy.stack.credentials import SERVICES
 from deploy.stack.servers import Servers
 from deploy.stack.services import role_url
@@ -108,6 +110,50 @@ async def test_the_autoscalers_user_sees_how_long_queues_are_and_nothing_in_them
     assert all(name.startswith("orders.") for name in names)
     assert taken.status_code in (400, 401, 403)
     assert emptied.status_code in (400, 401, 403)
+
+
+async def test_a_server_that_does_not_let_us_is_told_in_one_line(installation: Servers) -> None:
+    url, bus = installation.postgres.superuser_url, installation.rabbitmq.url
+    nobody, admin = f"{urlsplit(url).path[1:]}_nobody", await asyncpg.connect(url)
+    await admin.execute(f"CREATE ROLE {nobody} LOGIN PASSWORD 'sesame'")
+
+    async def said(postgres: str, rabbitmq: str) -> str:
+        """By the command, which ends with 1."""
+        secrets = {f"ORDERBUS_{name.upper()}_DB_PASSWORD": "a-password" for name in SERVICES}
+        told = {"ORDERBUS_POSTGRES_URL": postgres, "ORDERBUS_RABBITMQ_URL": rabbitmq, "ORDERBUS_RABBITMQ_MANAGEMENT_URL": ""}
+        command = [sys.executable, "-m", "deploy.prepare"]
+        environment = {**os.environ, **secrets, **told}
+        answer = await asyncio.to_thread(
+            subprocess.run, command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (answer.returncode, answer.stdout) == (1, "")
+        assert "sesame" not in answer.stderr
+        assert "Traceback" not in answer.stderr
+        return str(answer.stderr.splitlines()[-1])
+
+    def entered_as(user: str, at: str) -> str:
+        return urlsplit(at)._replace(netloc=f"{user}:sesame@{urls.place(at)}").geturl()
+
+    place = urls.place(url)
+    try:
+        assert await said("postgresql://boss:sesame@127.0.0.1:1/x", bus) == (
+            "Postgres at 127.0.0.1:1: [Errno 111] Connect call failed ('127.0.0.1', 1); ORDERBUS_POSTGRES_URL says where it is"
+        )
+        assert await said(entered_as("nosuch", url), bus) == (
+            f'Postgres at {place}: password authentication failed for user "nosuch"; '
+            "ORDERBUS_POSTGRES_URL is to name an administrator and the password"
+        )
+        assert "create the database" in await said(urlsplit(url)._replace(path="/no_such_database").geturl(), bus)
+        assert await said(entered_as(nobody, url), bus) == (
+            f"Postgres at {place}: permission denied to create role; "
+            "ORDERBUS_POSTGRES_URL is to name a superuser, or the database's owner with CREATEROLE"
+        )
+        assert "is not a URL of the form postgresql://" in await said("nonsense", bus)
+        assert "ORDERBUS_RABBITMQ_URL is to name an administrator and the password" in await said(url, entered_as("nosuch", bus))
+        assert "there is no such vhost" in await said(url, urlsplit(bus)._replace(path="/no_such_vhost").geturl())
+    finally:
+        await admin.execute(f"DROP ROLE {nobody}")
+        await admin.close()
 
 
 @pytest.mark.parametrize("password", ['it\'s "odd" \\ $1', "pässwörd 密码", "a\u00a0b\u00adc ① ﬁ"])
