@@ -114,7 +114,7 @@ class Worker(Generic[I, A]):
 
     async def _call(self, intent: I, begin_by: float) -> _Answered[I, A] | None:
         if time.monotonic() > begin_by:
-            log.warning("a partner call was not begun in time; its lease will run out", job=self.job.name)
+            log.warning("a partner call was not begun in time; its lease will run out", job=self.job.name, **_about(intent.cause))
             return None
         cause = intent.cause
         try:
@@ -122,8 +122,7 @@ class Worker(Generic[I, A]):
                 answer = await self.job.call(intent)
                 return _Answered(intent, answer, telemetry.continued(cause) if cause else None)
         except Exception:
-            about = telemetry.about(cause) if cause else {}
-            log.exception("a partner call failed unexpectedly; its lease will run out", job=self.job.name, **about)
+            log.exception("a partner call failed unexpectedly; its lease will run out", job=self.job.name, **_about(cause))
             return None
 
     async def _record(self, answered: Sequence[asyncio.Task[_Answered[I, A] | None]]) -> None:
@@ -146,10 +145,15 @@ class Worker(Generic[I, A]):
                 for answer in answers:
                     await self._keep([answer])
             else:
-                log.exception("an answer could not be kept; it will be asked for again", job=self.job.name)
+                about = _about(answers[0].cause)
+                log.exception("an answer could not be kept; it will be asked for again", job=self.job.name, **about)
 
     async def _finish(self) -> None:
         """Before the process ends: wait for the answers in flight and keep them. Partners' time-outs bound the wait."""
         if self._calls:
             await asyncio.wait(self._calls, timeout=10)
             await self._record([task for task in self._calls if task.done()])
+
+
+def _about(cause: Envelope | None) -> dict[str, str]:
+    return telemetry.about(cause) if cause else {}

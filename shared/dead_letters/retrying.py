@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 import uuid_utils.compat
 
-from shared import metrics
+from shared import metrics, telemetry
 from shared.codec import Unreadable
 from shared.database import Database, Row, Tx, is_infrastructure
 from shared.dead_letters.letter import MAX_REASON, RETRY_AFTER, Letter, next_try, of_failure, of_unreadable, origin_of, read
@@ -175,7 +175,8 @@ async def _handled(tx: Tx, id: UUID) -> None:
 
 
 async def _still_dead(tx: Tx, id: UUID, attempts: int, failure: Letter) -> None:
-    log.error("event failed again", letter=str(id), attempts=attempts, reason=failure.reason)
+    about = telemetry.about(failure.envelope) if failure.envelope else {}
+    log.error("event failed again", letter=str(id), attempts=attempts, reason=failure.reason, **about)
     await tx.execute(
         """
         UPDATE dead_letter

@@ -8,6 +8,7 @@ from functools import partial
 from opentelemetry.trace import SpanKind
 from starlette.types import Scope
 
+from shared import redaction
 from shared.telemetry import spans, traceparent
 from shared.telemetry.spans import Span
 from shared.telemetry.work import InHand, in_hand, now, sampler
@@ -58,7 +59,7 @@ class Request:
 
     def _span(self, cause: str) -> Span:
         method, path = self._scope["method"], self._scope["path"]
-        said = {"http.request.method": method, "url.path": path, "url.scheme": self._scope["scheme"]}
+        said = {"http.request.method": method, "url.path": redaction.text(path), "url.scheme": self._scope["scheme"]}
         return spans.child_of(cause, method, SpanKind.SERVER, said, self._began)
 
     def _ids(self) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+import structlog
 
 from deploy.stack.servers import Servers
 from shared import codec, dead_letters, inbox
@@ -91,6 +92,22 @@ async def test_a_process_killed_between_handling_and_marking_does_not_handle_twi
 
     assert (await shelf.row(id))["state"] == "handled"
     assert await shelf.effects(id) == 1
+
+
+async def test_what_fails_again_is_logged_with_its_order_and_its_trace(shelf: Shelf) -> None:
+    id = await shelf.bury()
+
+    async def fail(_: Event) -> None:
+        raise ValueError
+
+    with structlog.testing.capture_logs() as logs:
+        await shelf.retry(fail)
+
+    (line,) = logs
+    assert (line["letter"], line["order_id"]) == (str(id), "T-1")
+    assert len(line["trace_id"]) == 32
+    await shelf.make_due(id)
+    await shelf.retry()
 
 
 async def test_a_process_killed_before_handling_leaves_the_letter_to_the_next(shelf: Shelf) -> None:

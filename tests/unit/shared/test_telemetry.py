@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.types import Scope
 
-from shared import outgoing, telemetry
+from shared import outgoing, redaction, telemetry
 from shared.events import Envelope, Event, received
 from shared.events.orders import OrderCancelled
 from shared.settings import Settings
@@ -214,9 +214,9 @@ def test_failures_are_recorded_so_often_and_no_more(recorded: Recorded) -> None:
     assert recorded.count("process order.cancelled") == 1
 
 
-def a_request(traceparent: str | None = None, method: str = "POST") -> telemetry.Request:
+def a_request(traceparent: str | None = None, method: str = "POST", path: str = "/api/orders") -> telemetry.Request:
     headers = [(b"traceparent", traceparent.encode())] if traceparent else []
-    scope: Scope = {"type": "http", "method": method, "path": "/api/orders", "scheme": "http", "headers": headers}
+    scope: Scope = {"type": "http", "method": method, "path": path, "scheme": "http", "headers": headers}
     return telemetry.Request(scope)
 
 
@@ -248,6 +248,14 @@ def test_a_request_that_fails_is_recorded_with_what_it_failed_of(recorded: Recor
     span = recorded.spans["GET /api/orders"]
     assert told(span, "error.type") == "ValueError"
     assert "李雷" not in span.to_json()
+
+
+def test_a_path_is_recorded_without_what_is_personal_and_not_at_any_length(recorded: Recorded) -> None:
+    a_request(path="/api/orders/li.lei@example.com").end("/api/orders/{order_id}", 500, None)
+    a_request(method="GET", path="/" + "x" * 60_000).end("unmatched", 500, None)
+
+    assert "li.lei" not in recorded.spans["POST /api/orders/{order_id}"].to_json()
+    assert len(told(recorded.spans["GET unmatched"], "url.path")) <= redaction.LONGEST
 
 
 def test_of_a_path_that_is_no_order_id_a_log_line_says_the_beginning(
