@@ -156,9 +156,12 @@ def dashboard() -> Dashboard:
         .with_panel(
             lines(
                 "Stock",
-                {"{{outcome}}": "sum by (outcome) (rate(orderbus_stock_decisions_total[$__rate_interval])) * 60"},
+                {
+                    "{{outcome}}": "sum by (outcome) (rate(orderbus_stock_decisions_total[$__rate_interval])) * 60",
+                    "products that run low": "sum(rate(orderbus_stock_low_total[$__rate_interval])) * 60",
+                },
                 "short",
-                "Orders a minute whose stock was set aside, deducted, given back, or was not there.",
+                "Orders a minute whose stock was set aside, deducted, given back, or was not there; products that run low.",
             )
         )
         .with_panel(
@@ -170,6 +173,24 @@ def dashboard() -> Dashboard:
                 },
                 "short",
                 "Orders called off, and refunds that went or were refused.",
+            )
+        )
+        .with_panel(
+            lines(
+                "Parcels an hour, by carrier",
+                {"{{carrier}} {{state}}": "sum by (carrier, state) (rate(orderbus_shipments_total[$__rate_interval])) * 3600"},
+                "short",
+                "Parcels that come to each state. `failed`: the carrier refused it, and a person is to look.",
+                width=12,
+            )
+        )
+        .with_panel(
+            lines(
+                "Charges for a person to look at, an hour",
+                {"{{channel}}": "sum by (channel) (rate(orderbus_payment_reviews_total[$__rate_interval])) * 3600"},
+                "short",
+                "Stopped by screening, by the provider, or because nobody knows whether it has the money.",
+                width=12,
             )
         )
     )

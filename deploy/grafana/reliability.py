@@ -112,6 +112,7 @@ def dashboard() -> Dashboard:
                 {
                     "dead letters {{outcome}}": "sum by (outcome) (rate(orderbus_dead_letter_retries_total[$__rate_interval]))",
                     "calls: {{job}}": 'sum by (job) (rate(orderbus_job_intents_total{attempt="again"}[$__rate_interval]))',
+                    "events not published": "sum(rate(orderbus_publish_failures_total[$__rate_interval])) or vector(0)",
                     "batches that wait for {{what}}": "sum by (what) "
                     "(rate(orderbus_infrastructure_failures_total[$__rate_interval]))",
                 },

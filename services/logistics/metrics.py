@@ -15,7 +15,7 @@ states = Counter("orderbus_shipments_total", "Parcels that have come to a state,
 paid_to_pushed = Histogram(
     "orderbus_paid_to_pushed_seconds",
     "Time from an order's payment, or its release if it was held after that, until the shopper had the tracking number.",
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600, 86_400),
+    buckets=(0.05, 0.1, 0.2, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600, 86_400),
 )
 
 

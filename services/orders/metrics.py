@@ -12,7 +12,7 @@ from shared import metrics, telemetry
 from shared.database import Reader, Tx
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-SOON = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, MINUTE, 5 * MINUTE, 15 * MINUTE)
+SOON = (0.05, 0.1, 0.2, 0.25, 0.5, 1, 2.5, 5, 10, 30, MINUTE, 5 * MINUTE, 15 * MINUTE)
 LATER = (HOUR, 6 * HOUR, DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY)
 
 STOPPERS = {
