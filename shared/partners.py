@@ -7,15 +7,21 @@ from ssl import SSLContext
 from typing import Any
 
 import orjson
+import structlog
 from aiohttp import ClientError, ClientSession, encode_basic_auth
 
 from shared import metrics, outward, telemetry
+
+log = structlog.get_logger()
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """A label as PDF is some hundred kilobytes."""
 
 NO_ANSWER = frozenset({401, 403, 409, 429})
 """Of the 4xx those that say nothing of what was asked: it does not let us in, or not now."""
+
+SAID_EVERY = 10.0
+"""Seconds between two lines in the log about a partner's silence: a line for each call would drown all others."""
 
 _partners: "list[Partner]" = []
 
@@ -36,7 +42,8 @@ class PartnerRefused(Exception):
 
 class Partner:
     """One partner's HTTP API. `tls`: whose certificates are believed. `timeout` bounds a whole call, in seconds; `in_flight` the
-    calls under way at a time. `auth`: a user and a password."""
+    calls under way at a time. `auth`: a user and a password. `says_no_by`: a status by which this one refuses what it was
+    asked, and others us."""
 
     def __init__(
         self,
@@ -47,11 +54,14 @@ class Partner:
         timeout: float = 10,
         in_flight: int = 64,
         auth: tuple[str, str] | None = None,
+        says_no_by: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self._base_url = base_url.rstrip("/")
+        self._no_answer = NO_ANSWER - {says_no_by}
         self._failures_in_a_row = 0
+        self._said_at = -SAID_EVERY
         told = {**(headers or {}), **({"Authorization": encode_basic_auth(*auth)} if auth else {})}
         self._make_session = partial(outward.session, base_url, tls, timeout=timeout, at_a_time=in_flight, headers=told)
         self._session: ClientSession | None = None
@@ -71,7 +81,7 @@ class Partner:
             async with self._session.request(method, self._base_url + path, allow_redirects=False, **request) as response:
                 content = await outward.read(response, MAX_ANSWER_BYTES)
             call.status = status = response.status
-            outcome = str(status) if status in NO_ANSWER else f"{status // 100}xx"
+            outcome = str(status) if status in self._no_answer else f"{status // 100}xx"
             if status >= 500 or status in (409, 429):
                 raise PartnerUnknown(f"{self.name}: HTTP {status}")
             if 300 <= status < 400:
@@ -88,9 +98,21 @@ class Partner:
             metrics.partner_seconds.labels(self.name, outcome).observe(time.perf_counter() - started)
             self._failures_in_a_row = 0 if outcome in ("2xx", "4xx") else self._failures_in_a_row + 1
             metrics.partner_silence.labels(self.name).set(self._failures_in_a_row)
+            self._tell(outcome)
         if status >= 400:
             raise PartnerRefused(status, body)
         return body
+
+    def _tell(self, outcome: str) -> None:
+        """In the log, that it says neither yes nor no."""
+        if self._failures_in_a_row and time.monotonic() - self._said_at >= SAID_EVERY:
+            self._said_at = time.monotonic()
+            log.warning(
+                "a partner does not answer, or does not let us in; it will be asked again",
+                name=self.name,
+                status=outcome,
+                count=self._failures_in_a_row,
+            )
 
     async def close(self) -> None:
         """Close its connections."""

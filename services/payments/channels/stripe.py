@@ -6,8 +6,6 @@ retries where here a job asks again.
 
 from typing import Any, Self
 
-import structlog
-
 from services.payments import refunds
 from services.payments.channels import amounts
 from services.payments.charging import Payment
@@ -16,8 +14,6 @@ from services.payments.refunds import Refund
 from services.payments.settings import PaymentsSettings
 from shared import tls
 from shared.partners import Partner, PartnerRefused, PartnerUnknown
-
-log = structlog.get_logger()
 
 VERSION = "2025-09-30.clover"
 """Stripe answers in the shape of the version it is asked in, whatever the account's own."""
@@ -71,7 +67,6 @@ class Stripe:
             if _error(refused).get("type") == "idempotency_error":
                 raise AskedOtherwise("stripe: the idempotency key was used with other parameters") from refused
             if _is_about_us(refused):
-                log.error("Stripe refuses us, not the payment; it will be asked again", status=refused.status)
                 raise PartnerUnknown(f"stripe: HTTP {refused.status} {_error(refused).get('message', '')}") from refused
             raise
 

@@ -173,10 +173,28 @@ async def test_a_yes_or_a_no_ends_the_silence(status: int) -> None:
     assert counted("orderbus_partner_failures_in_a_row", partner="dhl") == 0
 
 
-async def test_that_stripe_does_not_know_our_key_is_logged() -> None:
-    body = b'{"error": {"type": "invalid_request_error", "message": "Invalid API Key provided."}}'
-    async with answering(a_reply(401, body)) as (_, url):
-        with structlog.testing.capture_logs() as logs, pytest.raises(PartnerUnknown, match="Invalid API Key"):
-            await Stripe(Partner("stripe", url, ssl.create_default_context())).get("/v1/payment_intents/pi_1")
+async def test_a_number_that_twilio_refuses_by_403_is_no_silence() -> None:
+    async with answering(a_reply(403)) as (_, url):
+        twilio = Partner("twilio", url, ssl.create_default_context(), says_no_by=403)
+        with pytest.raises(PartnerRefused):
+            await twilio.call("GET", "/")
 
-    assert [(line["log_level"], line["status"]) for line in logs] == [("error", 401)]
+    assert counted("orderbus_partner_failures_in_a_row", partner="twilio") == 0
+
+
+async def test_the_log_says_who_is_silent_and_how_and_is_not_drowned_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def calls(number: int) -> list[tuple[str, str, int]]:
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(number):
+                with suppress(PartnerUnknown):
+                    await stripe.get("/v1/payment_intents/pi_1")
+        return [(line["name"], line["status"], line["count"]) for line in logs]
+
+    body = b'{"error": {"type": "invalid_request_error", "message": "Invalid API Key provided."}}'
+    async with answering(a_reply(401, body)) as (there, url):
+        stripe = Stripe(Partner("stripe", url, ssl.create_default_context()))
+        assert await calls(20) == [("stripe", "401", 1)]
+        monkeypatch.setattr(partners, "SAID_EVERY", 0.0)
+        assert await calls(1) == [("stripe", "401", 21)]
+        there.answer = ANSWER
+        assert await calls(1) == []
