@@ -1,13 +1,14 @@
 """Intents: a partner is called only for a row that is committed, and outside any transaction.
 
 A handler writes the intent and wakes its job; the job claims intents (a lease, SKIP LOCKED), has many calls in flight,
-and records the answers in batches. Who dies in between leaves a lease that runs out; then another asks again, with the
-same idempotency key.
+and records together the answers that come together. Who dies in between leaves a lease that runs out; then another asks
+again, with the same idempotency key.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
@@ -15,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from shared import metrics, telemetry
+from shared.batching import Batcher
 from shared.database import Database, Reader, Tx, is_infrastructure
 from shared.events import Envelope
 
@@ -68,7 +70,9 @@ class Worker(Generic[I, A]):
         self.job = job
         self._database = database
         self._wake = asyncio.Event()
-        self._calls: set[asyncio.Task[_Answered[I, A] | None]] = set()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._may_be_more = False
+        self._answers = Batcher(self._keep, job.in_flight, gathers=True)
 
     def wake(self) -> None:
         """There are intents: do not wait for the next look."""
@@ -80,7 +84,6 @@ class Worker(Generic[I, A]):
             while True:
                 await self._wait()
                 try:
-                    await self._record([task for task in self._calls if task.done()])
                     await self._claim()
                 except Exception as error:
                     if not is_infrastructure(error):
@@ -90,27 +93,47 @@ class Worker(Generic[I, A]):
             await self._finish()
 
     async def _wait(self) -> None:
-        """Until woken, or a call has been answered, or it is time to look for what others left."""
-        woken = asyncio.ensure_future(self._wake.wait())
-        try:
-            await asyncio.wait({woken, *self._calls}, timeout=self.job.poll.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
+        """Until woken, or it is time to look for what others left."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.job.poll.total_seconds()):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _claim(self) -> None:
-        free = self.job.in_flight - len(self._calls)
-        if free <= 0:
-            return
+        """As many as there is room for. If they fill it, there may be more: whenever a call ends, it is looked again."""
+        room = self.job.in_flight - len(self._calls)
+        claimed = await self._claimed(room) if room else []
+        self._may_be_more = len(claimed) == room
+
+    async def _claimed(self, room: int) -> Sequence[I]:
         begin_by = time.monotonic() + BEGUN_WITHIN
         async with self._database.transaction() as tx:
-            claimed = await self.job.claim(tx, free)
-        self._calls |= {asyncio.create_task(self._call(intent, begin_by)) for intent in claimed}
+            claimed = await self.job.claim(tx, room)
+        for intent in claimed:
+            call = asyncio.create_task(self._carry_out(intent, begin_by))
+            self._calls.add(call)
+            call.add_done_callback(self._has_ended)
         again = sum(intent.attempts > 1 for intent in claimed)
         metrics.job_intents.labels(self.job.name, "again").inc(again)
         metrics.job_intents.labels(self.job.name, "first").inc(len(claimed) - again)
-        if len(claimed) == free:
+        return claimed
+
+    def _has_ended(self, call: asyncio.Task[None]) -> None:
+        self._calls.remove(call)
+        if self._may_be_more:
             self._wake.set()
+
+    async def _carry_out(self, intent: I, begin_by: float) -> None:
+        """Call, and record the answer; while Postgres is away it waits."""
+        answered = await self._call(intent, begin_by)
+        while answered:
+            try:
+                await self._answers.submit(lambda: [answered])
+                break
+            except Exception as error:
+                if not is_infrastructure(error):
+                    raise
+                await asyncio.sleep(0.5)
 
     async def _call(self, intent: I, begin_by: float) -> _Answered[I, A] | None:
         if time.monotonic() > begin_by:
@@ -125,14 +148,8 @@ class Worker(Generic[I, A]):
             log.exception("a partner call failed unexpectedly; its lease will run out", job=self.job.name, **_about(cause))
             return None
 
-    async def _record(self, answered: Sequence[asyncio.Task[_Answered[I, A] | None]]) -> None:
-        """Keep the answers. While Postgres is away they wait; one that cannot be kept is left to its lease, alone."""
-        await self._keep([answer for task in answered if (answer := task.result()) is not None])
-        self._calls.difference_update(answered)
-
     async def _keep(self, answers: Sequence[_Answered[I, A]]) -> None:
-        if not answers:
-            return
+        """Record them together; one that cannot be kept is left to its lease, alone."""
         try:
             causes = [answer.cause for answer in answers if answer.cause]
             with telemetry.working(f"record {self.job.name}", causes):
@@ -151,8 +168,9 @@ class Worker(Generic[I, A]):
     async def _finish(self) -> None:
         """Before the process ends: wait for the answers in flight and keep them. Partners' time-outs bound the wait."""
         if self._calls:
-            await asyncio.wait(self._calls, timeout=10)
-            await self._record([task for task in self._calls if task.done()])
+            _, unanswered = await asyncio.wait(self._calls, timeout=10)
+            for call in unanswered:
+                call.cancel()
 
 
 def _about(cause: Envelope | None) -> dict[str, str]:
