@@ -54,6 +54,7 @@ def test_a_changed_product_has_a_new_revision_and_keeps_what_was_not_said() -> N
 
     assert after == a_product(price=Money(amount=25990, currency="CNY"), revision=2)
     assert after.changed().revision == 2
+    assert change(after, name="无线耳机") == a_product(name="无线耳机", price=after.price, revision=3)
 
 
 def test_saying_what_is_so_already_makes_no_new_revision() -> None:
@@ -71,7 +72,11 @@ def test_another_currency_needs_another_price() -> None:
         change(a_product(), currency="JPY")
 
     assert change(a_product(), currency="JPY", price=Decimal(5000)).price == Money(amount=5000, currency="JPY")
+    assert change(a_product(), currency="CNY") == a_product()
 
 
 def test_a_deleted_product_has_a_last_revision() -> None:
-    assert delete(a_product(revision=7)).gone().revision == 8
+    deleted = delete(a_product(revision=7))
+
+    assert deleted.deleted
+    assert deleted.gone().revision == 8

@@ -108,6 +108,13 @@ def test_stock_of_an_order_that_was_not_paid_in_time_can_be_sold_again() -> None
     assert warehouse.on_shelf("A") == (10, 0)
 
 
+def test_stock_that_ran_out_of_time_is_not_set_aside_again_before_its_order_is_paid() -> None:
+    warehouse = a_warehouse().tell(placed(("A", 1))).expire().tell(placed(("A", 1)), released())
+
+    assert warehouse.types_said() == ["stock.reserved", "stock.released"]
+    assert (warehouse.of().state, warehouse.on_shelf("A")) == (State.EXPIRED, (10, 0))
+
+
 def test_an_order_paid_after_its_reservation_expired_takes_its_stock_again() -> None:
     warehouse = a_warehouse().tell(placed(("A", 1))).expire().tell(paid(("A", 1)))
 

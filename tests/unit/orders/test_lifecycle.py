@@ -77,9 +77,9 @@ def test_a_payment_that_arrives_after_cancellation_is_refunded_in_full() -> None
 
     after = learn(cancelled, captured())
 
-    assert [(type(e), e.amount) for e in lifecycle.follows(cancelled, after) if isinstance(e, RefundRequested)] == [
-        (RefundRequested, TOTAL)
-    ]
+    [asked] = lifecycle.follows(cancelled, after)
+    assert isinstance(asked, RefundRequested)
+    assert asked.amount == TOTAL
     assert after.status is Status.CANCELLED
 
 
@@ -148,7 +148,32 @@ def test_a_review_holds_the_order_and_a_release_sends_it_on() -> None:
     after = lifecycle.release(held, "local", NOW + timedelta(minutes=1))
 
     assert (held.status, after.status) == (Status.HELD, Status.PLACED)
+    assert (held.waits_for, after.waits_for) == (("amount",), ())
     assert lifecycle.follows(held, after) == [OrderReleased(order_id="T-1", released_by="local", answers=(NOW,))]
+
+
+def test_what_holds_an_order_is_shown_once_whatever_is_heard_of_it_later() -> None:
+    review = heard(PaymentReviewRequired(order_id="T-1", payment_id="p", reasons=("amount",)))
+    held = an_order(reserved(), review)
+
+    for later in (review, captured()):
+        after = learn(held, later)
+
+        assert OrderHeld not in [type(event) for event in lifecycle.follows(held, after)]
+        assert after.waits_for == ("amount",)
+
+
+def test_what_went_wrong_with_an_order_before_it_was_placed_is_shown_once_it_is() -> None:
+    unknown = Order(id="T-1")
+    spoken_of = learn(unknown, heard(PaymentReviewRequired(order_id="T-1", payment_id="p", reasons=("amount",))))
+    declined = learn(spoken_of, heard(PaymentFailed(order_id="T-1", payment_id="p", reason="generic_decline")))
+    placed = lifecycle.place(a_placed_order(), NOW)
+
+    assert lifecycle.follows(unknown, spoken_of) == lifecycle.follows(spoken_of, declined) == []
+    assert [type(e) for e in lifecycle.follows(spoken_of, lifecycle.fill_in(spoken_of, placed))] == [OrderPlaced, OrderHeld]
+    ended = lifecycle.follows(declined, lifecycle.fill_in(declined, placed))
+    assert OrderCancelled(order_id="T-1", reason="generic_decline") in ended
+    assert OrderPlaced not in [type(event) for event in ended]
 
 
 def test_an_order_held_again_after_its_release_is_held() -> None:
@@ -182,6 +207,15 @@ def test_an_intercepted_order_is_announced_only_after_its_release() -> None:
     assert [type(e) for e in lifecycle.follows(intercepted, released)] == [OrderPlaced, OrderReleased]
 
 
+def test_an_intercepted_order_is_not_shipped_even_if_its_stock_and_its_money_are_there() -> None:
+    before = lifecycle.place(a_placed_order(), NOW, suspicions=["odd"])
+
+    after = learn(learn(before, reserved()), captured())
+
+    assert (after.status, after.is_paid, lifecycle.follows(before, after)) == (Status.HELD, False, [])
+    assert lifecycle.release(after, "a", NOW).status is Status.PAID
+
+
 def test_part_of_a_shipped_order_is_refunded_and_never_more_than_was_paid() -> None:
     order = an_order(reserved(), captured(), shipped())
 
@@ -192,6 +226,37 @@ def test_part_of_a_shipped_order_is_refunded_and_never_more_than_was_paid() -> N
     assert (asked.amount.amount, asked.asked_by) == (10000, "lin")
     with pytest.raises(Conflict, match="19900"):
         lifecycle.refund(after, "r2", 19901, "more")
+
+
+def test_asking_for_a_refund_twice_is_asking_once() -> None:
+    asked = lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
+
+    assert lifecycle.refund(asked, "r1", None, "all") == asked
+
+
+@pytest.mark.parametrize("amount", [0, -1])
+def test_nothing_and_less_cannot_be_refunded(amount: int) -> None:
+    with pytest.raises(Conflict, match="29900"):
+        lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", amount, "none")
+
+
+def test_the_last_cent_can_be_refunded() -> None:
+    order = lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", TOTAL.amount - 1, "most of it")
+
+    [asked] = lifecycle.follows(order, lifecycle.refund(order, "r2", None, "the rest"))
+
+    assert isinstance(asked, RefundRequested)
+    assert asked.amount.amount == 1
+
+
+def test_cancelling_gives_back_what_was_not_refunded_before_to_the_last_cent() -> None:
+    partly = lifecycle.refund(an_order(reserved(), captured()), "r1", TOTAL.amount - 1, "most of it")
+
+    cancelled, asked = lifecycle.follows(partly, lifecycle.cancel(partly, "no", NOW))
+
+    assert isinstance(cancelled, OrderCancelled)
+    assert isinstance(asked, RefundRequested)
+    assert asked.amount.amount == 1
 
 
 def test_all_of_an_order_that_has_not_left_is_cancelled_instead_of_refunded() -> None:
@@ -229,6 +294,13 @@ def test_an_order_is_refunded_when_all_of_it_went_back() -> None:
     after = learn(order, heard(PaymentRefunded(order_id="T-1", refund_id="r1", amount=TOTAL, reference="re_1")))
 
     assert after.status is Status.REFUNDED
+
+
+def test_money_that_payments_says_went_back_counts_even_if_nobody_remembers_asking() -> None:
+    """After a restore payments may know more."""
+    some = PaymentRefunded(order_id="T-1", refund_id="forgotten", amount=Money(amount=100, currency="CNY"), reference="re_1")
+
+    assert an_order(reserved(), captured(), shipped(), heard(some)).refunded == 100
 
 
 def test_a_refused_refund_promises_nothing_and_shows_the_order_to_a_person() -> None:
@@ -289,9 +361,28 @@ def test_a_delivered_order_is_completed_once_the_return_window_is_over() -> None
 
     after = lifecycle.complete(order, NOW)
 
+    assert (order.status, after.status) == (Status.DELIVERED, Status.COMPLETED)
     assert lifecycle.completes_at(order, timedelta(days=7)) == NOW + timedelta(days=7)
     assert lifecycle.follows(order, after) == [OrderCompleted(order_id="T-1")]
-    assert lifecycle.complete(after, NOW + timedelta(days=1)) == after
+
+
+def test_an_order_is_completed_once_even_if_money_goes_back_after() -> None:
+    completed = lifecycle.complete(an_order(reserved(), captured(), shipped(), delivered()), NOW)
+
+    refunded = lifecycle.refund(completed, "r1", 100, "goodwill")
+
+    assert lifecycle.completes_at(completed, timedelta(days=7)) is None
+    assert lifecycle.complete(completed, NOW + timedelta(days=1)) == completed
+    assert [type(event) for event in lifecycle.follows(completed, refunded)] == [RefundRequested]
+
+
+def test_what_is_not_delivered_is_not_completed_nor_what_was_delivered_though_it_was_cancelled() -> None:
+    under_way = an_order(reserved(), captured(), shipped())
+    astray = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), delivered())
+
+    assert lifecycle.complete(under_way, NOW) == under_way
+    assert lifecycle.completes_at(under_way, timedelta(days=7)) is None
+    assert lifecycle.completes_at(astray, timedelta(days=7)) is None
 
 
 HAPPY = (reserved(), captured(), shipped(), pushed(), delivered())

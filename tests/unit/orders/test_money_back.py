@@ -1,6 +1,8 @@
 """Money that goes back: who may say so and when, what it ends, and what is done when it is refused."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -11,8 +13,9 @@ from services.orders.facts import Hold
 from services.orders.learning import NotTheirsToSay, learn
 from services.orders.lifecycle import ASTRAY, Order, Status
 from shared.events import Event
-from shared.events.orders import OrderCancelled, OrderHeld, OrderPlaced, OrderReleased, RefundRequested
-from shared.events.payments import PaymentRefunded
+from shared.events.fields import PaymentReceipt
+from shared.events.orders import OrderCancelled, OrderHeld, OrderPaid, OrderPlaced, OrderReleased, RefundRequested
+from shared.events.payments import PaymentRefunded, PaymentReviewRequired
 from shared.money import Money
 from shared.problems import Conflict
 from tests.builders import a_placed_order
@@ -27,6 +30,7 @@ from tests.unit.orders.telling import (
     heard,
     in_doubt,
     left,
+    pushed,
     refused,
     reserved,
     shipped,
@@ -36,12 +40,15 @@ SHOP = "/shops/a"
 PARTLY = 100
 
 
-def placed_after(*facts: Event, collected_by: str | None = SHOP) -> tuple[Order, list[Event]]:
+def placed_after(
+    *facts: Event, collected_by: str | None = SHOP, receipt: PaymentReceipt | None = None, suspicions: Sequence[str] = ()
+) -> tuple[Order, list[Event]]:
     """The order, placed only after all that was said of it, and what followed."""
     order = Order(id="T-1")
     for fact in facts:
         order = learn(order, fact)
-    whole = lifecycle.fill_in(order, lifecycle.place(a_placed_order(collected_by=collected_by), NOW))
+    placed = a_placed_order(collected_by=collected_by, receipt=receipt)
+    whole = lifecycle.fill_in(order, lifecycle.place(placed, NOW, suspicions))
     return whole, lifecycle.follows(order, whole)
 
 
@@ -57,6 +64,20 @@ def test_what_a_shop_gave_back_before_its_order_was_known_counts_once_it_is() ->
     assert order == an_order(given_back(PARTLY), reserved(), collected_by=SHOP)
 
 
+def test_an_order_of_which_its_shop_spoke_first_is_paid_like_any_other() -> None:
+    order, said = placed_after(given_back(PARTLY), reserved(), receipt=PaymentReceipt(channel="alipay", reference="A-1"))
+
+    assert order.status is Status.PAID
+    assert [type(event) for event in said] == [OrderPlaced, OrderPaid]
+
+
+def test_an_odd_order_waits_for_a_person_even_if_its_shop_spoke_of_it_first() -> None:
+    order, said = placed_after(given_back(PARTLY), suspicions=["odd"])
+
+    assert (order.status, order.waits_for) == (Status.HELD, ("odd",))
+    assert [type(event) for event in said] == [OrderHeld]
+
+
 def test_nothing_is_given_back_of_an_order_that_is_not_known_yet() -> None:
     assert learn(Order(id="T-1"), given_back(PARTLY)).refunded == 0
 
@@ -64,8 +85,10 @@ def test_nothing_is_given_back_of_an_order_that_is_not_known_yet() -> None:
 @pytest.mark.parametrize("collected_by", [SHOP, None])
 def test_the_word_of_who_had_not_taken_the_money_does_not_count_and_is_shown(collected_by: str | None) -> None:
     order, said = placed_after(given_back(by="/shops/other"), collected_by=collected_by)
+    later = learn(order, reserved())
 
     assert (order.refunded, order.refunds, order.status) == (0, {}, Status.HELD)
+    assert (later.holds, lifecycle.follows(order, later)) == (order.holds, [])
     [held] = [event for event in said if isinstance(event, OrderHeld)]
     assert held.reasons == ("/shops/other says that it gave back 299.00 CNY, and it had not taken the money",)
 
@@ -101,13 +124,17 @@ def test_more_than_the_shop_had_taken_does_not_count_and_does_not_keep_the_order
     after = learn(order, refused("own-2", "more than is left"))
 
     assert OrderPlaced in [type(event) for event in said]
+    assert order.refunded == 29900
+    assert requests(lifecycle.follows(order, after)) == []
     assert (after.refunded, after.refunds["own-2"].failure) == (29900, "more than is left")
 
 
 def test_a_refund_that_payments_refuses_makes_room_for_the_one_it_took() -> None:
-    order = an_order(given_back(20000, "own-1"), given_back(20000, "own-2"), refused("own-1", "more"), collected_by=SHOP)
+    facts = given_back(20000, "own-1"), given_back(20000, "own-2"), refused("own-1", "more")
+    order = an_order(*facts, collected_by=SHOP)
 
     assert order.refunded == 20000
+    assert all(an_order(*told, collected_by=SHOP) == order for told in permutations(facts))
 
 
 def test_another_sum_or_currency_than_was_asked_for_does_not_count() -> None:
@@ -146,7 +173,20 @@ def test_a_shop_need_not_say_how_it_gave_the_money_back() -> None:
     assert learn(order, given_back(reference="")) == order
 
 
-def test_so_is_one_that_waited_for_a_person() -> None:
+def test_an_order_of_one_fen_is_an_order_like_any_other() -> None:
+    before = an_order(reserved(), unit_price=1, collected_by=SHOP)
+
+    assert learn(before, given_back(1)).status is Status.CANCELLED
+    assert learn(learn(before, shipped()), given_back(1)).status is Status.REFUNDED
+
+
+def test_that_a_refund_is_refused_which_nobody_here_asked_for_is_shown_and_asks_for_none() -> None:
+    before = an_order(reserved(), collected_by=SHOP)
+
+    assert [type(event) for event in lifecycle.follows(before, learn(before, refused("own-1")))] == [OrderHeld]
+
+
+def test_an_order_that_waited_for_a_person_is_called_off_too_when_its_money_went_back() -> None:
     held = lifecycle.place(a_placed_order(collected_by=SHOP), NOW, suspicions=["odd"])
 
     assert learn(held, given_back()).status is Status.CANCELLED
@@ -171,7 +211,7 @@ def test_a_cancelled_order_whose_refund_was_refused_is_held_and_its_money_asked_
 
     assert (before.status, before.waits_for) == (Status.HELD, ("refund refused: account closed",))
     assert requests(lifecycle.follows(before, after)) == [("again-1", 29900)]
-    assert after.status is Status.HELD
+    assert (after.status, after.waits_for) == (Status.HELD, before.waits_for)
     with pytest.raises(Conflict, match="refunded already"):
         lifecycle.refund(after, "again-2", None, "refund_requested")
 
@@ -253,6 +293,7 @@ def test_a_parcel_that_had_left_before_its_order_was_cancelled_is_shown_to_a_per
 
     assert (after.status, after.waits_for) == (Status.HELD, (ASTRAY,))
     assert lifecycle.follows(before, after) == [OrderHeld(order_id="T-1", reasons=(ASTRAY,))]
+    assert lifecycle.follows(after, learn(after, delivered())) == []
     assert seen.status is Status.CANCELLED
     assert [type(event) for event in lifecycle.follows(after, seen)] == [OrderReleased]
 
@@ -271,9 +312,10 @@ def test_money_that_came_after_the_charge_had_failed_is_shown_to_a_person_who_se
 
 
 def test_calling_an_order_off_does_not_answer_what_is_in_doubt_about_its_money() -> None:
-    called_off = lifecycle.cancel(an_order(reserved(), in_doubt()), "no", NOW)
+    review = heard(PaymentReviewRequired(order_id="T-1", payment_id="p", reasons=("amount",)))
+    called_off = lifecycle.cancel(an_order(reserved(), review, in_doubt()), "no", NOW)
 
-    assert called_off.status is Status.HELD
+    assert (called_off.status, len(called_off.waits_for)) == (Status.HELD, 1)
     assert lifecycle.release(called_off, "a", NOW).status is Status.CANCELLED
 
 
@@ -294,6 +336,7 @@ def test_cancelling_what_is_held_because_it_was_cancelled_too_late_changes_nothi
     assert lifecycle.cancel(astray, "again", NOW) == astray
 
 
-def test_an_order_whose_parcel_was_seen_on_its_way_is_too_late_to_cancel() -> None:
+@pytest.mark.parametrize("parcel", [pushed(), left(), delivered()], ids=lambda fact: fact.type)
+def test_an_order_whose_parcel_was_heard_of_is_too_late_to_cancel(parcel: Event) -> None:
     with pytest.raises(Conflict, match="too late"):
-        lifecycle.cancel(an_order(reserved(), captured(), left()), "late", NOW)
+        lifecycle.cancel(an_order(reserved(), captured(), parcel), "late", NOW)

@@ -76,6 +76,7 @@ def test_a_total_of_more_than_an_amount_may_be_is_refused() -> None:
         placing.placed("T-1", "s", a_wish(("HP-1001", 11)), dear)
 
     assert (refused.value.reason, refused.value.line) == ("total_too_large", None)
+    assert placing.placed("T-1", "s", a_wish(("HP-1001", 10)), dear).total.amount == 10**15
 
 
 @pytest.mark.parametrize(
