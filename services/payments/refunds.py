@@ -235,6 +235,6 @@ def follows(before: Refund | None, after: Refund) -> list[Event]:
             assert after.reference is not None
             return [PaymentRefunded(order_id=after.order_id, refund_id=after.id, amount=after.amount, reference=after.reference)]
         case State.FAILED:
-            return [RefundFailed(order_id=after.order_id, refund_id=after.id, reason=(after.failure or "refused")[:500])]
+            return [RefundFailed(order_id=after.order_id, refund_id=after.id, reason=after.failure or "refused")]
         case _:
             return []

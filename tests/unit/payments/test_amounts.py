@@ -12,6 +12,7 @@ from shared.money import Money
         *[(29900, "CNY", 29900), (500, "JPY", 500), (1230, "KWD", 1230)],
         *[(150, "UGX", 15000), (150, "ISK", 15000)],  # whole ones, which Stripe writes with two decimals
         *[(29900, "HUF", 29900), (29900, "IDR", 29900), (29900, "COP", 29900)],
+        (15000, "UYW", 150),  # four decimals, of which Stripe writes two
         *[(598, "RSD", 59800), (598, "ALL", 59800), (598, "MGA", 598)],  # whole ones here
     ],
 )
@@ -25,6 +26,11 @@ def test_an_amount_is_the_same_money_at_stripe_and_back(amount: int, currency: s
 def test_a_fraction_that_stripe_cannot_count_is_refused_not_rounded() -> None:
     with pytest.raises(NoSuchUnit):
         to_stripe(Money(amount=10001, currency="UYW"))
+
+
+def test_a_fraction_of_ours_that_stripe_says_is_refused_not_rounded() -> None:
+    with pytest.raises(NoSuchUnit):
+        of_stripe(15050, "ugx")
 
 
 @pytest.mark.parametrize("currency", ["BHD", "JOD", "KWD", "OMR", "TND"])

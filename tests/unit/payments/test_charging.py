@@ -41,8 +41,9 @@ def test_nobody_is_charged_for_stock_whose_order_is_not_known() -> None:
 
 
 def test_an_order_whose_stock_is_set_aside_is_charged_whichever_was_known_first() -> None:
-    assert a_payment(terms(), Reserved()).errand is Errand.CHARGE
-    assert a_payment(Reserved(), terms()).errand is Errand.CHARGE
+    for payment in (a_payment(terms(), Reserved()), a_payment(Reserved(), terms())):
+        assert (payment.state, payment.errand) == (State.CHARGING, Errand.CHARGE)
+        assert charging.plan(a_payment(), payment, NOW).due_at == NOW
 
 
 def test_what_the_shop_collected_is_captured_and_never_charged_nor_announced() -> None:
@@ -62,6 +63,23 @@ def test_captured_money_is_announced_with_the_providers_reference() -> None:
     assert charging.follows(before, after) == [
         PaymentCaptured(order_id="T-1", payment_id=str(after.id), channel="card", amount=PRICE, reference="pi_1")
     ]
+    assert told(after, [terms()]) == after
+
+
+def test_nothing_more_is_asked_of_the_provider_once_the_charge_has_ended() -> None:
+    asked = replace(an_attempted_payment(), due_at=NOW, attempts=3)
+
+    planned = charging.plan(asked, told(asked, [Captured("pi_1", PRICE)]), NOW, asked=Errand.CHARGE)
+
+    assert (planned.due_at, planned.attempts) == (None, 0)
+
+
+def test_what_is_heard_meanwhile_does_not_put_off_what_is_to_be_asked() -> None:
+    waiting = replace(an_attempted_payment(Opened("cs_1", "https://pay.example")), due_at=SOON, attempts=2)
+
+    planned = charging.plan(waiting, told(waiting, [Released(SOON)]), NOW)
+
+    assert (planned.due_at, planned.attempts) == (SOON, 2)
 
 
 def test_a_declined_card_fails_with_the_providers_reason() -> None:
@@ -111,14 +129,17 @@ def test_what_the_provider_knows_under_its_own_id_is_asked_about_for_as_long_as_
     assert not charging.may_be_forgotten(opened, NOW + timedelta(days=9))
 
 
-@pytest.mark.parametrize("call_off", [Cancelled("changed my mind"), Expired()])
-def test_a_charge_not_yet_attempted_is_voided_when_it_is_called_off(call_off: Fact) -> None:
+@pytest.mark.parametrize(
+    ("call_off", "why"),
+    [(Cancelled("changed my mind"), "changed my mind"), (Expired(), "the stock was set aside no longer")],
+)
+def test_a_charge_not_yet_attempted_is_voided_when_it_is_called_off(call_off: Fact, why: str) -> None:
     before = a_payment(terms(), Reserved())
 
     after = told(before, [call_off])
 
     assert after.errand is None
-    assert [type(event) for event in charging.follows(before, after)] == [PaymentVoided]
+    assert charging.follows(before, after) == [PaymentVoided(order_id="T-1", payment_id=str(after.id), reason=why)]
 
 
 def test_a_charge_called_off_while_it_is_asked_for_is_decided_by_the_answer() -> None:
@@ -151,6 +172,17 @@ def test_a_large_order_waits_for_a_person_before_money_moves() -> None:
 
 def test_a_large_order_is_charged_once_a_person_has_released_it() -> None:
     assert a_payment(terms(concerns=("a large amount",)), Reserved(), Released(SOON)).errand is Errand.CHARGE
+
+
+def test_a_review_is_answered_by_the_time_at_which_it_was_asked_for_however_often_it_is_heard_why() -> None:
+    placed = told(a_payment(), [terms(concerns=("a large amount",))], now=NOW)
+    review = told(placed, [Reserved()], now=SOON)
+    later = told(review, [Reserved()], now=SOON + timedelta(minutes=1))
+
+    assert [type(event) for event in charging.follows(placed, review)] == [PaymentReviewRequired]
+    assert (later.asked_at, charging.follows(review, later)) == (SOON, [])
+    assert told(later, [Released(SOON, (SOON,))]).errand is Errand.CHARGE
+    assert a_payment(terms(), Reserved()).asked_at is None
 
 
 def test_a_release_that_was_given_before_the_review_does_not_answer_it_in_whichever_sequence_they_are_heard() -> None:
@@ -205,14 +237,31 @@ def test_money_that_the_provider_holds_waits_for_a_person_who_takes_it_or_lets_i
     before = an_attempted_payment()
 
     held = told(before, [Held("pi_1", "elevated_risk_level")])
+    taken, let_go = told(held, [Released(SOON, (NOW,))]), told(held, [Cancelled("fraud")])
 
     assert held.errand is None
     assert charging.follows(before, held) == [
         PaymentReviewRequired(order_id="T-1", payment_id=str(held.id), reasons=("elevated_risk_level",))
     ]
-    assert told(held, [Released(SOON, (NOW,))]).errand is Errand.CAPTURE
-    assert told(held, [Cancelled("fraud")]).errand is Errand.VOID
-    assert told(held, [Released(SOON, (NOW,)), Cancelled("fraud")]).errand is Errand.VOID
+    assert (taken.state, taken.errand) == (State.CHARGING, Errand.CAPTURE)
+    assert (let_go.state, let_go.errand) == (State.CHARGING, Errand.VOID)
+    assert charging.plan(held, taken, SOON).due_at == charging.plan(held, let_go, SOON).due_at == SOON
+    assert told(taken, [Cancelled("fraud")]).errand is Errand.VOID
+
+
+def test_a_hold_that_the_provider_tells_of_again_is_the_same_hold() -> None:
+    held = told(an_attempted_payment(), [Held("pi_1", "elevated_risk_level")], now=NOW)
+
+    again = told(held, [Held("pi_1", "elevated_risk_level")], now=SOON)
+
+    assert again.asked_at == NOW
+    assert told(again, [Released(SOON, (NOW,))]).errand is Errand.CAPTURE
+
+
+def test_what_the_provider_holds_is_what_a_person_is_asked_about_even_after_a_review() -> None:
+    reviewed = told(a_payment(attempted_at=NOW), [terms(concerns=("a large amount",)), Reserved(), Released(SOON, (NOW,))])
+
+    assert told(reviewed, [Held("pi_1", "elevated_risk_level")], now=SOON).asked_at == SOON
 
 
 def test_a_release_that_answers_something_else_does_not_take_held_money_whatever_its_clock_says() -> None:
@@ -235,10 +284,12 @@ def test_the_shopper_is_sent_to_the_providers_page_once() -> None:
     before = an_attempted_payment(channel="redirect")
 
     opened = told(before, [Opened("cs_1", "https://pay.example/cs_1")])
-    again = told(opened, [Opened("cs_1", "https://pay.example/cs_1")])
+    again = told(opened, [Opened("cs_1")])
+    cancelled = told(again, [Cancelled("changed my mind")])
 
     assert [type(event) for event in charging.follows(before, opened)] == [PaymentActionRequired]
-    assert charging.follows(opened, again) == []
+    assert (again.state, charging.follows(opened, again)) == (State.ACTION_REQUIRED, [])
+    assert (cancelled.state, cancelled.errand) == (State.CHARGING, Errand.VOID)
 
 
 def test_nobody_is_sent_to_a_page_that_is_paid_already() -> None:
@@ -251,21 +302,23 @@ def test_nobody_is_sent_to_a_page_that_is_paid_already() -> None:
 
 
 def test_a_session_without_a_webhook_is_asked_for_after_ten_seconds_and_then_less_and_less_often() -> None:
-    before = an_attempted_payment(channel="redirect")
+    before = replace(an_attempted_payment(channel="redirect"), attempts=4)
     opened = charging.plan(before, told(before, [Opened("cs_1", "https://pay.example")]), NOW, asked=Errand.CHARGE)
     waits = [(opened.due_at or NOW) - NOW]
     for attempts in (1, 2, 6):
         asked = charging.plan(opened, replace(opened, attempts=attempts), NOW, asked=Errand.ASK)
         waits.append((asked.due_at or NOW) - NOW)
 
-    assert opened.errand is Errand.ASK
+    assert (opened.errand, opened.attempts) == (Errand.ASK, 0)
     assert waits == [timedelta(seconds=s) for s in (10, 20, 40, 300)]
 
 
 def test_a_session_that_lapses_by_itself_fails_and_one_that_was_called_off_is_voided() -> None:
     opened = an_attempted_payment(Opened("cs_1"), channel="redirect")
 
-    assert told(opened, [Closed()]).ending is Ending.FAILED
+    lapsed = told(opened, [Closed()])
+
+    assert charging.follows(opened, lapsed) == [PaymentFailed(order_id="T-1", payment_id=str(lapsed.id), reason="lapsed")]
     assert told(replace(opened, expired=True, stop_asked=True), [Closed()]).ending is Ending.VOIDED
 
 
@@ -292,6 +345,7 @@ def test_money_in_doubt_is_shown_again_when_the_order_is_released_until_it_is_ca
     [shown] = charging.follows(doubtful, released)
     assert isinstance(shown, PaymentReviewRequired)
     assert shown.in_doubt
+    assert shown.reasons == ("the provider took 0.01 CNY (pi_1) where 299.00 CNY was asked for",)
     assert (released.state, released.errand) == (State.DOUBT, None)
     for before, after in ((released, again), (again, cancelled), (cancelled, seen_to)):
         assert charging.follows(before, after) == []

@@ -21,8 +21,11 @@ def settled(payment: Payment, *known: Refund) -> list[Refund]:
 
 
 def test_a_refund_asked_for_before_the_capture_is_known_waits_for_it() -> None:
+    [due] = settled(a_captured_payment(), a_refund())
+
     assert settled(a_payment(terms()), a_refund())[0].state is State.WAITING
-    assert settled(a_captured_payment(), a_refund())[0].state is State.DUE
+    assert (due.state, due.due_at) == (State.DUE, NOW)
+    assert refunds.follows(None, due) == []
 
 
 def test_a_refund_of_a_charge_that_failed_fails_and_says_why() -> None:
@@ -40,7 +43,20 @@ def test_a_sent_refund_is_announced_and_entered_with_the_providers_reference() -
 
     assert refunds.follows(due, sent) == [PaymentRefunded(order_id="T-1", refund_id="R-1", amount=PRICE, reference="re_1")]
     assert [(entry.kind, entry.amount) for entry in ledger.of_refund(payment, due, sent)] == [("refunded", PRICE)]
-    assert ledger.of_refund(payment, sent, sent) == []
+    assert ledger.of_refund(payment, None, due) == []
+    # a channel without a partner sends it as soon as it is asked for
+    assert refunds.follows(None, sent) == refunds.follows(due, sent)
+    assert ledger.of_refund(payment, None, sent) == ledger.of_refund(payment, due, sent)
+
+
+def test_a_refund_that_was_sent_or_failed_is_said_and_entered_once_and_not_asked_for_again() -> None:
+    due = settled(a_captured_payment(), a_refund())[0]
+
+    for answer in (Sent("re_1"), Refused("charge_already_refunded")):
+        ended = refunds.answered(due, answer, NOW)
+        assert ended.due_at is None
+        assert refunds.follows(ended, replace(ended, asked_by="lin")) == []
+        assert ledger.of_refund(a_captured_payment(), ended, ended) == []
 
 
 def test_a_refund_that_the_provider_refuses_fails_with_its_reason() -> None:
@@ -84,12 +100,22 @@ def test_a_refund_comes_back_once_and_only_what_was_sent_does() -> None:
         assert refunds.answered(known, Returned(reference, "failed"), NOW) == known
 
 
+def test_a_provider_that_refuses_in_many_words_is_quoted_as_far_as_an_event_holds() -> None:
+    due = settled(a_captured_payment(), a_refund())[0]
+
+    [said] = refunds.follows(due, refunds.answered(due, Refused("no " * 300), NOW))
+
+    assert isinstance(said, RefundFailed)
+    assert len(said.reason) == 500
+
+
 def test_a_refund_without_an_answer_is_asked_for_again() -> None:
-    due = replace(settled(a_captured_payment(), a_refund())[0], attempts=2)
+    for attempts, wait in zip((1, 2, 3, 4, 5, 6), (*RETRY_AFTER, RETRY_AFTER[-1]), strict=True):
+        due = replace(settled(a_captured_payment(), a_refund())[0], attempts=attempts)
 
-    unanswered = refunds.answered(due, Unknown("timeout"), NOW)
+        unanswered = refunds.answered(due, Unknown("timeout"), NOW)
 
-    assert (unanswered.state, unanswered.due_at) == (State.DUE, NOW + RETRY_AFTER[1])
+        assert (unanswered.state, unanswered.due_at) == (State.DUE, NOW + wait)
 
 
 def test_money_that_the_shop_took_is_given_back_by_the_shop() -> None:
@@ -112,6 +138,28 @@ def test_a_shop_may_say_it_has_refunded_before_the_request_has_come() -> None:
     assert (said.state, asked_later.state) == (State.REFUNDED, State.REFUNDED)
 
 
+def test_what_orders_asked_for_and_what_the_shop_said_add_up_whichever_was_heard_first() -> None:
+    asked, said = a_refund(asked_by="lin"), a_refund(reason=None, told=Told(SHOP, "2026112499"))
+    both = replace(asked, told=said.told)
+
+    for first, second in ((asked, said), (said, asked), (both, asked), (both, said)):
+        assert refunds.merge(refunds.merge(None, first), second) == both
+
+
+def test_a_shop_that_says_two_sums_of_one_refund_contradicts_itself() -> None:
+    told = a_refund(reason=None, told=Told(SHOP, "2026112499"))
+
+    with pytest.raises(Contradiction, match="299"):
+        refunds.merge(told, replace(told, amount=ONE_FEN))
+
+
+def test_what_the_shop_has_given_back_does_not_stand_for_another_sum_that_orders_asks_for() -> None:
+    done = settled(a_captured_payment(collected_by=SHOP), a_refund(reason=None, told=Told(SHOP, "2026112499")))[0]
+
+    with pytest.raises(Contradiction, match="299"):
+        refunds.merge(done, a_refund(amount=ONE_FEN))
+
+
 def test_only_a_refund_that_was_asked_for_long_ago_may_be_forgotten() -> None:
     due = settled(a_captured_payment(), a_refund())[0]
     asked, tomorrow = replace(due, attempted_at=NOW), NOW + KEYS_LAST + timedelta(seconds=1)
@@ -119,11 +167,16 @@ def test_only_a_refund_that_was_asked_for_long_ago_may_be_forgotten() -> None:
     assert not refunds.may_be_forgotten(due, tomorrow)
     assert not refunds.may_be_forgotten(asked, NOW + KEYS_LAST)
     assert refunds.may_be_forgotten(asked, tomorrow)
-    assert refunds.answered(asked, Unknown("timeout"), tomorrow).state is State.FAILED
+    failed = refunds.answered(asked, Unknown("timeout"), tomorrow)
+    assert (failed.state, failed.due_at) == (State.FAILED, None)
+    assert [event.note() for event in refunds.follows(asked, failed)] == [
+        "the provider has not said for 23:00:00 whether it sent the money (timeout); look there first"
+    ]
 
 
 def test_nobody_but_the_shop_that_took_the_money_can_say_it_gave_it_back() -> None:
     refunds.check_source(a_captured_payment(collected_by=SHOP), SHOP)
+    refunds.check_source(a_payment(), SHOP)  # not known yet: it may be its own
     with pytest.raises(Contradiction, match="the money is taken by /shops/taobao-42"):
         refunds.check_source(a_captured_payment(collected_by=SHOP), "/shops/jd-7")
     with pytest.raises(Contradiction, match="the money is taken by us"):
@@ -158,7 +211,8 @@ def test_a_word_that_proved_foreign_has_failed_and_what_is_asked_for_under_its_i
     told = replace(a_refund(reason=None), amount=ONE_FEN, told=STRANGER)
     failed = settled(a_captured_payment(), told)[0]
 
-    assert refunds.merge(failed, a_refund()).state is State.FAILED
+    merged = refunds.merge(failed, a_refund())
+    assert (merged.state, merged.reason) == (State.FAILED, "order_cancelled")
 
 
 def test_a_refund_id_stands_for_one_amount_of_its_order() -> None:

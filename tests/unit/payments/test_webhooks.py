@@ -61,6 +61,7 @@ def of_a_refund(type: str = "refund.failed", **refund: Any) -> bytes:
 
 def test_a_webhook_signed_with_our_secret_is_believed() -> None:
     verify(signature(), BODY, ["whsec_1"], NOW)
+    verify(signature(age=timedelta(minutes=5)), BODY, ["whsec_1"], NOW)
 
 
 def test_while_the_secret_is_rotated_either_is_believed() -> None:
@@ -77,7 +78,7 @@ def test_while_the_secret_is_rotated_either_is_believed() -> None:
         f"t={int(NOW.timestamp())}",
         f"t={int(NOW.timestamp())},v1=é",
         f"t={int(NOW.timestamp())},v0=" + signature().partition("v1=")[2],
-        "t=9999999999999999999999,v1=" + "0" * 64,
+        f"t={'9' * 400},v1=" + "0" * 64,
         signature("whsec_other"),
         signature(body=b"{}"),
         signature(age=timedelta(minutes=5, seconds=1)),
