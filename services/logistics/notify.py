@@ -15,6 +15,6 @@ def message(shipment: Shipment) -> str:
     where = f" {shipment.tracking_url}" if shipment.tracking_url else ""
     if shipment.ship_to.country in CHINESE:
         carrier = CARRIERS_IN_CHINESE.get(shipment.carrier, shipment.carrier)
-        return f"您的包裹将由{carrier}配送，运单号 {shipment.waybill}。{where}".strip()
+        return f"您的包裹将由{carrier}配送，运单号 {shipment.waybill}。{where}"
     carrier = CARRIERS_IN_ENGLISH.get(shipment.carrier, shipment.carrier)
     return f"Your parcel is on its way with {carrier}. Tracking number: {shipment.waybill}.{where}"

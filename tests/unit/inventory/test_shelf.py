@@ -29,6 +29,11 @@ def test_pieces_in_another_location_do_not_help() -> None:
         adjust(shelves(("A", "main", 1), ("A", "west", 9)), "A", "main", -2, "broken")
 
 
+def test_nothing_can_be_taken_from_where_nothing_lies() -> None:
+    with pytest.raises(BelowReserved, match="east has 0 of A"):
+        adjust(shelves(("A", "main", 1)), "A", "east", -1, "broken")
+
+
 def test_a_sku_that_no_product_has_cannot_be_corrected() -> None:
     with pytest.raises(UnknownSku, match="no product has the SKU X"):
         adjust(shelves(("A", "main", 1)), "X", "main", 1, "found")

@@ -1,8 +1,11 @@
 """What a shipment's facts add up to, and what follows."""
 
+import pytest
+
 from services.logistics import shipping
 from services.logistics.shipping import Booked, Collected, Kind, NotBooked, Refused, State, Told, Unknown, Withdrawn
 from services.logistics.tracking import scanned
+from shared.events.fields import Line
 from shared.events.shipments import (
     ShipmentCancelled,
     ShipmentCreated,
@@ -22,6 +25,7 @@ def test_a_paid_order_is_booked_with_its_carrier() -> None:
 
     after = shipping.pay(before, a_paid_order(quantity=2), "dhl", NOON)
 
+    assert before.state is State.AWAITED
     assert after.state is State.BOOKING
     assert (after.contents, after.value, after.currency) == ("2 x HP-1001", 59800, "CNY")
     assert shipping.newly_owed(before, after) == [Kind.BOOK]
@@ -54,6 +58,14 @@ def test_contents_that_do_not_fit_on_a_label_are_cut() -> None:
     assert after.contents.endswith("...")
 
 
+def test_contents_that_just_fit_on_a_label_are_all_on_it() -> None:
+    lines = tuple(Line(sku=letter * 30, quantity=1, unit_price=1) for letter in "AB")
+
+    fitting = f"1 x {'A' * 30}, 1 x {'B' * 30}"
+    assert len(fitting) == shipping.LONGEST_CONTENTS
+    assert a_paid_shipment(lines=lines).contents == fitting
+
+
 def test_the_shopper_is_told_at_the_parcels_phone_or_else_at_the_customers() -> None:
     receiver, customer = "+8613900000000", "+8613800000000"
 
@@ -67,6 +79,7 @@ def test_a_waybill_makes_the_shipment_and_the_shopper_is_to_be_told() -> None:
     after = shipping.learn(before, Booked("1234567890", "https://dhl/1234567890"), at(1))
 
     assert after.state is State.BOOKED
+    assert not after.owes(Kind.BOOK)
     assert shipping.newly_owed(before, after) == [Kind.NOTIFY]
     assert shipping.follows(before, after) == [
         ShipmentCreated(**ORDER, carrier="dhl", waybill="1234567890", tracking_url="https://dhl/1234567890")
@@ -79,6 +92,47 @@ def test_a_second_waybill_does_not_replace_the_first() -> None:
     assert shipping.learn(booked, Booked("9999999999"), at(1)) is booked
 
 
+def test_what_a_carrier_has_taken_is_not_undone_by_an_answer_to_an_earlier_question() -> None:
+    booked = a_booked_shipment()
+    cancelled = shipping.cancel(booked, at(1), may_be_booked=False)
+    withdrawn = shipping.learn(cancelled, Withdrawn(), at(2))
+    left = scanned(cancelled, [a_scan("transit", 2)])
+
+    for shipment, answer in (
+        (booked, Refused("DHL: no such place")),
+        (booked, NotBooked()),
+        (booked, Withdrawn()),
+        (cancelled, NotBooked()),
+        (withdrawn, NotBooked()),
+        (left, Withdrawn()),
+    ):
+        assert shipping.learn(shipment, answer, at(3)) is shipment
+
+
+def test_that_a_carrier_knows_nothing_of_a_parcel_calls_off_none_that_is_wanted() -> None:
+    paid = a_paid_shipment()
+
+    assert shipping.learn(paid, NotBooked(), at(1)) is paid
+
+
+def test_a_parcel_that_was_refused_and_is_found_booked_is_booked() -> None:
+    refused = shipping.learn(a_paid_shipment("dhl"), Refused("DHL: no such place"), at(1))
+
+    assert shipping.learn(refused, Booked("1234567890"), at(2)).state is State.BOOKED
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"), [("DHL:\0 no such\nplace", "DHL: no such place"), (" \0", "no reason given")], ids=["words", "none"]
+)
+def test_a_carriers_reason_is_kept_in_a_line_and_there_is_always_one(words: str, kept: str) -> None:
+    before = a_paid_shipment("dhl")
+
+    refused = shipping.learn(before, Refused(words), at(1))
+
+    assert refused.refused == kept
+    assert shipping.follows(before, refused) == [ShipmentFailed(**ORDER, reason=kept)]
+
+
 def test_a_told_shopper_is_announced_with_the_way_it_was_done() -> None:
     before = a_booked_shipment()
 
@@ -87,6 +141,7 @@ def test_a_told_shopper_is_announced_with_the_way_it_was_done() -> None:
     assert shipping.follows(before, after) == [
         TrackingPushed(**ORDER, carrier="dhl", tracking_number="1234567890", channel="sms")
     ]
+    assert not after.owes(Kind.NOTIFY)
     assert shipping.learn(after, Told("app"), at(2)) is after
 
 
@@ -209,6 +264,15 @@ def test_cancelled_before_anybody_was_asked_is_called_off_at_once() -> None:
     assert shipping.newly_owed(before, after) == []
 
 
+def test_a_paid_order_that_is_cancelled_before_its_pieces_left_the_books_is_called_off_once() -> None:
+    paid = shipping.pay(an_unknown_shipment(), a_paid_order(), "dhl", NOON)
+
+    cancelled = shipping.cancel(paid, at(1), may_be_booked=False)
+
+    assert shipping.follows(paid, cancelled) == [ShipmentCancelled(**ORDER)]
+    assert shipping.follows(cancelled, shipping.deduct(cancelled, at(2))) == []
+
+
 def test_cancelled_while_the_carrier_is_asked_waits_for_its_answer_that_there_is_nothing() -> None:
     before = a_paid_shipment("dhl")
     cancelled = shipping.cancel(before, at(1), may_be_booked=True)
@@ -263,12 +327,15 @@ def test_what_the_carrier_says_of_the_collection_does_not_make_an_earlier_scan_l
     assert shipping.follows(moving, after) == []
 
 
-def test_what_has_left_is_not_withdrawn() -> None:
-    moving = scanned(a_booked_shipment(), [a_scan("transit", 1)])
+@pytest.mark.parametrize(
+    ("scan", "state"), [("transit", State.IN_TRANSIT), ("delivered", State.DELIVERED), ("failure", State.FAILED)]
+)
+def test_what_has_left_is_not_withdrawn(scan: str, state: State) -> None:
+    moving = scanned(a_booked_shipment(), [a_scan(scan, 1)])
 
     after = shipping.cancel(moving, at(2), may_be_booked=False)
 
-    assert after.state is State.IN_TRANSIT
+    assert after.state is state
     assert shipping.newly_owed(moving, after) == []
     assert shipping.follows(moving, after) == []
 
@@ -280,4 +347,13 @@ def test_a_parcel_on_its_way_is_announced_and_so_is_its_delivery() -> None:
     delivered = scanned(moving, [a_scan("delivered", 9)])
 
     assert shipping.follows(booked, moving) == [ShipmentInTransit(**ORDER, at=at(1))]
+    assert shipping.newly_owed(booked, moving) == []
     assert shipping.follows(moving, delivered) == [ShipmentDelivered(**ORDER, at=at(9))]
+
+
+def test_a_delivery_that_is_heard_of_after_a_later_failure_is_not_said() -> None:
+    failed = scanned(a_booked_shipment(), [a_scan("failure", 20, "sent back")])
+
+    after = scanned(failed, [a_scan("delivered", 10)])
+
+    assert (after.state, shipping.follows(failed, after)) == (State.FAILED, [])

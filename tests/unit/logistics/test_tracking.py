@@ -1,5 +1,8 @@
 """Reading tracking notifications."""
 
+import time
+from collections.abc import Iterator
+
 import pytest
 from pydantic import ValidationError
 
@@ -25,6 +28,17 @@ def test_a_notification_tells_of_a_scan() -> None:
     assert read(a_notification()) == [a_scan("transit", 0, "Departed")]
 
 
+@pytest.fixture(params=["UTC", "Asia/Shanghai"])
+def machine_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Wherever the machine stands."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("machine_in")
 @pytest.mark.parametrize("same", ["2026-11-24T20:00:00+08:00", "2026-11-24T12:00:00"])
 def test_a_scans_time_is_utc_and_so_is_one_without_an_offset(same: str) -> None:
     assert read(a_notification(at=same))[0].at == NOON
@@ -94,6 +108,16 @@ def test_the_first_scan_on_its_way_counts_and_the_last_failure_says_why() -> Non
 
     assert shipment.in_transit_at == a_scan("transit", 1).at
     assert (shipment.state, shipment.why_failed) == (State.FAILED, "refused")
+
+
+def test_a_failure_of_which_the_carrier_says_nothing_more_has_a_reason_all_the_same() -> None:
+    assert scanned(a_booked_shipment(), [a_scan("failure", 5)]).why_failed == "the carrier could not hand the parcel over"
+
+
+def test_two_failures_of_the_same_moment_have_one_reason_whichever_is_heard_first() -> None:
+    scans = [a_scan("failure", 5, "refused"), a_scan("failure", 5, "not home")]
+
+    assert scanned(a_booked_shipment(), scans) == scanned(a_booked_shipment(), scans[::-1])
 
 
 def test_a_delivery_and_a_failure_of_the_same_moment_are_a_delivery() -> None:

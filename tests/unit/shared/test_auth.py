@@ -71,6 +71,14 @@ async def test_a_token_of_either_kind_says_who_calls_and_what_for(authenticator:
     assert await authenticator.authenticate(None) is None
 
 
+async def test_a_token_that_is_bound_to_no_shop_sees_every_shops_orders(authenticator: Authenticator) -> None:
+    principal = await authenticator.authenticate(token())
+
+    assert principal is not None
+    assert principal.may_see("/shops/a")
+    assert principal.may_see(None)
+
+
 async def test_a_shop_says_on_the_bus_what_its_token_names_and_nothing_else(authenticator: Authenticator) -> None:
     async def may_publish(**more: Any) -> list[bool]:
         principal = await authenticator.authenticate(token(**more))
@@ -107,8 +115,10 @@ def pem() -> bytes:
 NOW = int(time.time())
 WRONG: dict[str, Callable[[], str]] = {
     "not bearer": lambda: "Basic YTpi",
+    "a good one that is not bearer": lambda: token().replace("Bearer", "Basic"),
     "no token": lambda: "Bearer ",
     "too long": lambda: f"Bearer {'x' * 8193}",
+    "a good one that is too long": lambda: token(scope="x" * 8193),
     "not a JWT": lambda: "Bearer abc",
     "three parts of nonsense": lambda: "Bearer a.b.c",
     "not ASCII": lambda: "Bearer é.é.é",
@@ -178,6 +188,18 @@ async def test_clocks_may_differ_a_little(authenticator: Authenticator, good: di
     elif "nbf" in good:
         good = {"nbf": int(time.time()) + LEEWAY - 5}
     assert await authenticator.authenticate(token(**good)) is not None
+
+
+async def test_a_token_that_is_known_expires_all_the_same(authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = int(time.time())
+    known = token(exp=now + 60)
+    assert await authenticator.authenticate(known) is not None
+
+    monkeypatch.setattr(time, "time", lambda: now + 60 + LEEWAY - 1.0)
+    assert await authenticator.authenticate(known) is not None
+    monkeypatch.setattr(time, "time", lambda: now + 60 + LEEWAY + 1.0)
+    with pytest.raises(Unauthenticated, match="expired"):
+        await authenticator.authenticate(known)
 
 
 async def test_a_changed_byte_is_noticed_even_of_a_token_that_is_known(authenticator: Authenticator) -> None:

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import iso4217
 import pytest
+from pydantic import ValidationError
 
-from shared.money import exponent, to_major, to_minor
+from shared.money import MOST, Money, exponent, to_major, to_minor
 
 WHOLE_HERE = frozenset(["AFN", "ALL", "IQD", "IRR", "KPW", "LAK", "LBP", "MGA", "MMK", "RSD", "SOS", "SYP", "YER"])
 """As docs/decisions/0006-money-as-integers.md tells who sells in them."""
@@ -17,6 +18,20 @@ def test_money_has_no_fractions_of_its_minor_unit() -> None:
     assert to_major(29900, "CNY") == Decimal("299.00")
     with pytest.raises(ValueError, match="more decimals"):
         to_minor(Decimal("0.001"), "CNY")
+
+
+def test_an_amount_is_no_larger_than_every_reader_of_json_can_read() -> None:
+    most = to_major(MOST, "CNY")
+
+    assert to_minor(most, "CNY") == MOST
+    with pytest.raises(ValueError, match=r"is more than 10000000000000\.00 CNY"):
+        to_minor(most + Decimal("0.01"), "CNY")
+
+
+@pytest.mark.parametrize("currency", ["", "cny", "CN", "XYZ", "RENMINBI", "¥"])
+def test_a_currency_that_is_none_is_refused(currency: str) -> None:
+    with pytest.raises(ValidationError, match="should be an ISO 4217 currency code"):
+        Money(amount=1, currency=currency)
 
 
 def test_decimals_are_those_of_iso_4217_but_for_the_currencies_that_were_kept_in_whole_ones() -> None:
