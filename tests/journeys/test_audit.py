@@ -13,6 +13,9 @@ from tests.journeys.shop import Shop
 
 ORDER = "(SELECT id FROM orders.orders WHERE status = 'shipped' AND facts->'parcel' IS NOT NULL ORDER BY id LIMIT 1)"
 
+CANCELLED = "(SELECT min(id) FROM orders.orders WHERE status = 'cancelled' AND captured > 0)"
+WAITING = "(SELECT min(id) FROM orders.orders WHERE status = 'placed')"
+
 BREAKS = {
     "orders_are_what_their_facts_say": f"UPDATE orders.orders SET status = 'completed' WHERE id = {ORDER}",
     "paid_orders_ship": f"DELETE FROM logistics.shipment WHERE order_id = {ORDER}",
@@ -32,13 +35,8 @@ BREAKS = {
         SELECT 'refunded', id, order_id, 'nobody asked', 1, currency, channel, 'x', now() - interval '1 hour'
           FROM payments.payment WHERE order_id = {ORDER}
     """,
-    "cancelled_orders_keep_no_money": """
-        DELETE FROM payments.refund
-         WHERE order_id = (SELECT min(id) FROM orders.orders WHERE status = 'cancelled' AND captured > 0)
-    """,
-    "nothing_is_stuck": """
-        DELETE FROM payments.payment WHERE order_id = (SELECT min(id) FROM orders.orders WHERE status = 'placed')
-    """,
+    "cancelled_orders_keep_no_money": f"DELETE FROM payments.refund WHERE order_id = {CANCELLED}",
+    "nothing_is_stuck": f"DELETE FROM payments.payment WHERE order_id = {WAITING}",
     "partners_are_asked_in_time": f"""
         UPDATE logistics.errand SET next_attempt_at = now() - interval '1 hour'
          WHERE kind = 'notify' AND shipment_id = (SELECT shipment_id FROM logistics.shipment WHERE order_id = {ORDER})
@@ -65,12 +63,46 @@ PAID = """
 MORE_BREAKS = [
     ("paid_orders_ship", PAID.format(order=ORDER, state="awaited", deducted_at="NULL")),
     ("paid_orders_ship", PAID.format(order=ORDER, state="booking", deducted_at="now()")),
+    ("shipments_have_orders", f"UPDATE logistics.shipment SET order_id = 'another' WHERE order_id = {ORDER}"),
+    (
+        "shipments_have_orders",
+        f"""
+        UPDATE orders.orders SET status = 'cancelled', facts = facts || '{{"stock_rejected": "out_of_stock"}}' WHERE id = {ORDER}
+        """,
+    ),
+    (
+        "tracking_is_pushed_once",
+        f"""
+        INSERT INTO orders.timeline (order_id, at, event_id, type, source, note)
+        SELECT order_id, at, 'another', type, source, note FROM orders.timeline
+         WHERE type = 'tracking.pushed' AND order_id = {ORDER}
+        """,
+    ),
     (
         "shelves_equal_movements",
         f"""
         UPDATE inventory.movement SET order_id = 'another'
          WHERE id = (SELECT min(id) FROM inventory.movement WHERE order_id = {ORDER})
         """,
+    ),
+    (
+        "orders_hold_the_stock_they_should",
+        f"""
+        UPDATE inventory.reservation SET state = 'reserved', allocations = '[{{"sku": "A", "location": "main", "quantity": 1}}]'
+         WHERE order_id = {CANCELLED}
+        """,
+    ),
+    (
+        "orders_hold_the_stock_they_should",
+        f"""
+        UPDATE logistics.shipment SET refused = NULL, waybill = 'W1', booked_at = now(), in_transit_at = now(),
+               withdrawn_at = NULL
+         WHERE order_id = {CANCELLED}
+        """,
+    ),
+    (
+        "refunded_equals_ledger",
+        f"UPDATE payments.ledger_entry SET amount = amount - 1 WHERE kind = 'captured' AND order_id = {CANCELLED}",
     ),
     (
         "refunded_equals_ledger",
@@ -88,23 +120,39 @@ MORE_BREAKS = [
     ),
     (
         "cancelled_orders_keep_no_money",
-        """
+        f"""
         UPDATE payments.payment SET ending = NULL, ended_at = NULL, state = 'held', reference = NULL, refunding = 0
-         WHERE order_id = (SELECT min(id) FROM orders.orders WHERE status = 'cancelled' AND captured > 0)
+         WHERE order_id = {CANCELLED}
         """,
     ),
     *(
         (
             "nothing_is_stuck",
             f"""
-            UPDATE payments.payment SET state = '{state}', errand = NULL, due_at = NULL
-             WHERE order_id = (SELECT min(id) FROM orders.orders WHERE status = 'placed')
+            UPDATE payments.payment SET state = '{state}', errand = NULL, due_at = NULL WHERE order_id = {WAITING}
             """,
         )
         for state in ("review", "held", "doubt")
     ),
+    (
+        "partners_are_asked_in_time",
+        f"UPDATE payments.payment SET due_at = now() - interval '1 hour' WHERE order_id = {WAITING}",
+    ),
+    (
+        "partners_are_asked_in_time",
+        f"""
+        UPDATE payments.refund SET state = 'due', reference = NULL, due_at = now() - interval '1 hour'
+         WHERE order_id = {CANCELLED}
+        """,
+    ),
+    (
+        "dead_letters_are_accounted_for",
+        """
+        INSERT INTO logistics.dead_letter (id, body, reason, attempts, state) VALUES (gen_random_uuid(), '', '', 1, 'dead')
+        """,
+    ),
 ]
-"""What else an invariant promises."""
+"""What else an invariant promises: each of its queries sees something that no other does."""
 
 
 NOWHERE = {"country": "DE", "city": "Berlin", "line1": "Torstr. 1", "postcode": "00422", "phone": "+4930123456"}
