@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared import codec
 from shared.events import Envelope
 from shared.events.orders import OrderCancelled
-from shared.events.stock import StockLow
+from shared.events.stock import StockLow, StockReserved
 from shared.origin import EXCHANGE, Origin
 from tests.builders import a_paid_order
 
@@ -35,7 +35,17 @@ def test_an_event_comes_back_as_it_left_envelope_and_all() -> None:
 
     (event,) = codec.decode(body, content_type, {}).events
 
+    assert content_type == codec.SINGLE
     assert (event, event.envelope) == (EVENT, ENVELOPE)
+
+
+def test_what_is_not_known_is_left_out_of_an_event() -> None:
+    bare = replace(ENVELOPE, correlation_id=None, causation_id=None, traceparent=None)
+
+    said = orjson.loads(codec.encode(StockReserved(order_id="T-1", allocations=(), expires_at=None), bare))
+
+    assert None not in said.values()
+    assert said["data"] == {"order_id": "T-1", "allocations": []}
 
 
 def test_several_events_travel_as_one_array_and_come_back_in_order() -> None:
@@ -107,10 +117,26 @@ def test_an_event_with_a_card_number_is_refused_and_the_number_is_not_kept() -> 
     assert b"4242" not in decoded.unreadable[0].body
 
 
+def test_what_our_own_services_say_is_not_taken_for_a_card_number() -> None:
+    """It was looked through when it came in."""
+    called_off = OrderCancelled(order_id="T-1", reason="parcel 4242424242424242 is lost")
+    body = codec.encode(called_off, ENVELOPE)
+
+    assert codec.decode(body, codec.SINGLE, {}, origin=replace(ORIGIN, exchange=EXCHANGE)).events == [called_off]
+    assert not codec.decode(body, codec.SINGLE, {}, origin=ORIGIN).events
+
+
 def test_a_message_that_is_too_large_is_refused_unread() -> None:
     decoded = codec.decode(b" " * (codec.MAX_BODY_BYTES + 1), codec.SINGLE, {})
 
     assert "bytes" in decoded.unreadable[0].reason
+
+
+def test_a_batch_of_more_events_than_may_be_is_refused_at_once() -> None:
+    most, more = (codec.decode(b"[" + b",".join([b"1"] * n) + b"]", codec.BATCH, {}) for n in (10_000, 10_001))
+
+    assert len(most.unreadable) == 10_000
+    assert [each.reason for each in more.unreadable] == ["not CloudEvents: the batch has 10001 events, more than 10000"]
 
 
 def test_events_nobody_wants_are_not_even_looked_at() -> None:
@@ -190,7 +216,9 @@ def test_what_a_newer_version_says_stays_in_an_event_that_is_kept() -> None:
 
 def test_what_a_newer_version_says_is_passed_on_and_the_known_as_it_was_understood() -> None:
     data = NEWER["data"] | {"customer": NEWER["data"]["customer"] | {"name": "  李雷 "}}
-    (event,) = codec.decode(orjson.dumps(NEWER | {"data": data, "odd-name": "x", "subject": "made up"}), codec.SINGLE, {}).events
+    no_attributes = {"odd-name": "x", "odd": {"a": 1}}
+    told = NEWER | no_attributes | {"data": data, "subject": "made up", "time": "2026-11-24T16:00:00+08:00"}
+    (event,) = codec.decode(orjson.dumps(told), codec.SINGLE, {}).events
 
     passed_on = orjson.loads(codec.pass_on(event, replace(event.envelope, subject="T-1", correlation_id="T-1")))
 
