@@ -59,9 +59,29 @@ def test_several_events_travel_as_one_array_and_come_back_in_order() -> None:
 def test_binary_mode_is_read(prefix: str) -> None:
     headers = {f"{prefix}{name}": value for name, value in (("specversion", "1.0"), ("id", "1"), ("source", "/a"))}
 
-    decoded = codec.decode(EVENT.model_dump_json().encode(), "application/json", headers | {f"{prefix}type": EVENT.type})
+    for type in (EVENT.type, EVENT.type.encode()):  # some clients send texts as bytes
+        decoded = codec.decode(EVENT.model_dump_json().encode(), "application/json", headers | {f"{prefix}type": type, "x": 1})
 
-    assert decoded.events == [EVENT]
+        assert decoded.events == [EVENT]
+
+
+@pytest.mark.parametrize("content_type", [codec.SINGLE.upper(), f"{codec.SINGLE}; charset=utf-8", f"{codec.SINGLE} ;x=y"])
+def test_a_content_type_is_read_in_any_case_and_with_its_parameters(content_type: str) -> None:
+    assert codec.decode(codec.encode(EVENT, ENVELOPE), content_type, {}).events == [EVENT]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "reason"),
+    [
+        ("text/plain", "the content type is text/plain, neither "),
+        (None, "the content type is not given, neither "),
+        (codec.BATCH, "a batch is a JSON array of events"),
+    ],
+)
+def test_a_message_that_is_no_event_says_why(content_type: str | None, reason: str) -> None:
+    (unreadable,) = codec.decode(codec.encode(EVENT, ENVELOPE), content_type, {"x": 1}).unreadable
+
+    assert unreadable.reason.startswith(f"not CloudEvents: {reason}")
 
 
 def test_one_bad_event_of_a_batch_does_not_spoil_the_others() -> None:
