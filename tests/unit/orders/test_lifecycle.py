@@ -13,6 +13,7 @@ from shared.events import Event
 from shared.events.fields import PaymentReceipt
 from shared.events.orders import OrderCancelled, OrderCompleted, OrderHeld, OrderPaid, OrderPlaced, OrderReleased, RefundRequested
 from shared.events.payments import (
+    PaymentActionRequired,
     PaymentCaptured,
     PaymentFailed,
     PaymentRefunded,
@@ -70,6 +71,14 @@ def test_what_payments_has_charged_is_there_whether_or_not_inventory_was_heard()
 
     assert charged.status is Status.PAID
     assert lifecycle.follows(charged, learn(charged, reserved())) == []
+
+
+def test_an_order_says_where_its_shopper_pays() -> None:
+    before = an_order(reserved())
+
+    after = learn(before, heard(PaymentActionRequired(order_id="T-1", payment_id="p", url="https://pay.example/cs_1")))
+
+    assert (after.payment_url, after.status) == ("https://pay.example/cs_1", Status.PLACED)
 
 
 def test_a_payment_that_arrives_after_cancellation_is_refunded_in_full() -> None:

@@ -59,6 +59,45 @@ async def test_everyone_in_a_failed_batch_hears_of_it_and_the_next_goes_on() -> 
     await batcher.submit(partial(list, [1]))
 
 
+async def test_what_waits_behind_a_failed_batch_is_handled() -> None:
+    async def handle(items: list[int]) -> None:
+        if 13 in items:
+            raise ValueError("13")
+
+    batcher = Batcher(handle, limit=1)
+
+    async with asyncio.timeout(10):
+        first, second = await asyncio.gather(
+            batcher.submit(partial(list, [13])), batcher.submit(partial(list, [1])), return_exceptions=True
+        )
+
+    assert isinstance(first, ValueError)
+    assert second is None
+
+
+async def test_who_waits_no_longer_spoils_nothing_for_the_others_of_the_batch() -> None:
+    batches: list[list[int]] = []
+    gate = asyncio.Event()
+
+    async def handle(items: list[int]) -> None:
+        batches.append(items)
+        await gate.wait()
+
+    batcher = Batcher(handle, limit=100)
+    gone, stays = (asyncio.create_task(batcher.submit(partial(list, [n]))) for n in range(2))
+    while not batches:
+        await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+
+    async with asyncio.timeout(10):
+        await stays
+        await batcher.submit(partial(list, [2]))
+
+    assert batches == [[0, 1], [2]]
+
+
 async def test_idle_waits_for_what_is_in_hand() -> None:
     done: list[int] = []
 
@@ -99,20 +138,22 @@ async def test_what_waits_is_read_when_its_batch_is_made() -> None:
 
 
 async def test_what_cannot_be_read_is_only_its_senders_trouble() -> None:
-    handled: list[int] = []
+    batches: list[list[int]] = []
 
     async def handle(items: list[int]) -> None:
-        handled.extend(items)
+        batches.append(items)
 
     def failing() -> list[int]:
         raise ValueError("unreadable")
 
     batcher = Batcher(handle, limit=10)
+    with pytest.raises(ValueError, match="unreadable"):
+        await batcher.submit(failing)
     results = await asyncio.gather(batcher.submit(failing), batcher.submit(partial(list, [1])), return_exceptions=True)
 
     assert isinstance(results[0], ValueError)
     assert results[1] is None
-    assert handled == [1]
+    assert batches == [[1]]
 
 
 @pytest.mark.parametrize(
