@@ -1,7 +1,7 @@
 """Chooses free ports and remembers them, so that a restarted server is found where it was."""
 
 import http.client
-import random
+import secrets
 import socket
 from collections.abc import Collection, Mapping, Sequence
 
@@ -87,8 +87,8 @@ def _gets_free(port: int, patience: float) -> bool:
 
 
 def _another(taken: Collection[int]) -> int:
-    """A random start keeps two checkouts that choose at the same moment apart."""
-    start = random.randrange(len(RANGE))
+    """A random start keeps two checkouts that choose at the same moment apart: not by a seed, which both may have been given."""
+    start = secrets.randbelow(len(RANGE))
     for offset in range(len(RANGE)):
         port = RANGE[(start + offset) % len(RANGE)]
         if port not in taken and is_free(port):

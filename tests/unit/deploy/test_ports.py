@@ -1,5 +1,6 @@
 """Ports are free when chosen, and stay what they were."""
 
+import random
 import socket
 from collections.abc import Iterator
 
@@ -23,6 +24,15 @@ def test_every_name_gets_a_port_of_its_own() -> None:
 
     assert len(set(chosen.values())) == 3
     assert all(port in ports.RANGE for port in chosen.values())
+
+
+def test_whoever_was_given_the_same_seed_chooses_other_ports() -> None:
+    chosen = []
+    for _ in range(4):
+        random.seed(1)
+        chosen.append(ports.choose(["orders"], remembered={}, in_use_by_us=[])["orders"])
+
+    assert len(set(chosen)) > 1
 
 
 def test_a_remembered_port_is_kept_while_it_is_free() -> None:
