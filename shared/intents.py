@@ -49,7 +49,6 @@ class Job(Generic[I, A]):
     claim: Callable[[Tx, int], Awaitable[Sequence[I]]]
     call: Callable[[I], Awaitable[A]]
     record: Callable[[Tx, Sequence[tuple[I, A]]], Awaitable[None]]
-    in_flight: int = 64
     poll: timedelta = timedelta(seconds=1)
     overdue: Callable[[Reader, timedelta], Awaitable[int]] | None = None
 
@@ -64,15 +63,16 @@ class _Answered(Generic[I, A]):
 
 
 class Worker(Generic[I, A]):
-    """Carries out a job's intents for as long as the process lives."""
+    """Carries out a job's intents for as long as the process lives, with so many calls under way `at_a_time`."""
 
-    def __init__(self, job: Job[I, A], database: Database) -> None:
+    def __init__(self, job: Job[I, A], database: Database, at_a_time: int) -> None:
         self.job = job
         self._database = database
+        self._at_a_time = at_a_time
         self._wake = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._may_be_more = False
-        self._answers = Batcher(self._keep, job.in_flight, gathers=True)
+        self._answers = Batcher(self._keep, at_a_time, gathers=True)
 
     def wake(self) -> None:
         """There are intents: do not wait for the next look."""
@@ -101,7 +101,7 @@ class Worker(Generic[I, A]):
 
     async def _claim(self) -> None:
         """As many as there is room for. If they fill it, there may be more: whenever a call ends, it is looked again."""
-        room = self.job.in_flight - len(self._calls)
+        room = self._at_a_time - len(self._calls)
         claimed = await self._claimed(room) if room else []
         self._may_be_more = len(claimed) == room
 

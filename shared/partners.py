@@ -41,8 +41,8 @@ class PartnerRefused(Exception):
 
 
 class Partner:
-    """One partner's HTTP API. `tls`: whose certificates are believed. `timeout` bounds a whole call, in seconds; `in_flight` the
-    calls under way at a time. `auth`: a user and a password. `says_no_by`: a status by which this one refuses what it was
+    """One partner's HTTP API. `tls`: whose certificates are believed. `timeout` bounds a whole call, in seconds; `at_a_time`
+    is how many are under way. `auth`: a user and a password. `says_no_by`: a status by which this one refuses what it was
     asked, and others us."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Partner:
         tls: SSLContext,
         *,
         timeout: float = 10,
-        in_flight: int = 64,
+        at_a_time: int = 64,
         auth: tuple[str, str] | None = None,
         says_no_by: int | None = None,
         headers: Mapping[str, str] | None = None,
@@ -63,7 +63,7 @@ class Partner:
         self._failures_in_a_row = 0
         self._said_at = -SAID_EVERY
         told = {**(headers or {}), **({"Authorization": encode_basic_auth(*auth)} if auth else {})}
-        self._make_session = partial(outward.session, base_url, tls, timeout=timeout, at_a_time=in_flight, headers=told)
+        self._make_session = partial(outward.session, base_url, tls, timeout=timeout, at_a_time=at_a_time, headers=told)
         self._session: ClientSession | None = None
         _partners.append(self)
 

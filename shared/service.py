@@ -121,7 +121,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
             alone_since,
             settings.inbox_days,
         )
-        workers |= {job.name: Worker(job, db) for job in service.jobs}
+        workers |= {job.name: Worker(job, db, settings.partner_calls) for job in service.jobs}
         consumer = Consumer(settings, service.name, service.handlers, db)
         app.state.database, app.state.consumer, app.state.publisher = db, consumer, publisher
         app.state.authenticator = Authenticator(settings)

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     batch_events: int = Field(
         500, ge=1, description="A transaction takes no further message once it has so many events; a message may hold many."
     )
+    partner_calls: int = Field(64, ge=1, le=1000, description="Calls to a partner that a process has under way at a time.")
     inbox_days: int = Field(
         30, ge=2, le=37, description="Days for which an event that comes again is known to have been handled."
     )

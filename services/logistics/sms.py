@@ -81,6 +81,12 @@ def _not_us(status: int, code: int | None) -> Unknown:
 def _twilio() -> Partner:
     told = settings()
     auth = (told.twilio_account_sid, told.twilio_auth_token.get_secret_value())
-    url, patience = told.twilio_url or "", told.partner_timeout
-    # by 403 it also refuses numbers
-    return Partner("twilio", url, tls.outward(told), timeout=patience, auth=auth, says_no_by=403)
+    return Partner(
+        "twilio",
+        told.twilio_url or "",
+        tls.outward(told),
+        timeout=told.partner_timeout,
+        at_a_time=told.partner_calls,
+        auth=auth,
+        says_no_by=403,  # it also refuses numbers by it
+    )

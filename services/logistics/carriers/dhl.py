@@ -107,7 +107,14 @@ class Dhl:
     def __init__(self, told: LogisticsSettings) -> None:
         self._told = told
         auth = (told.dhl_username, told.dhl_password.get_secret_value())
-        self._api = Partner("dhl", told.dhl_url or "", tls.outward(told), timeout=told.partner_timeout, auth=auth)
+        self._api = Partner(
+            "dhl",
+            told.dhl_url or "",
+            tls.outward(told),
+            timeout=told.partner_timeout,
+            at_a_time=told.partner_calls,
+            auth=auth,
+        )
 
     async def book(self, shipment: Shipment, *, again: bool) -> Answer:
         if again and not isinstance(found := await self.find(shipment), NotBooked):

@@ -37,7 +37,14 @@ class Stripe:
         key = settings.stripe_secret_key.get_secret_value()
         headers = {"Authorization": f"Bearer {key}", "Stripe-Version": VERSION}
         return cls(
-            Partner("stripe", settings.stripe_url, tls.outward(settings), timeout=settings.partner_timeout, headers=headers)
+            Partner(
+                "stripe",
+                settings.stripe_url,
+                tls.outward(settings),
+                timeout=settings.partner_timeout,
+                at_a_time=settings.partner_calls,
+                headers=headers,
+            )
         )
 
     async def get(self, path: str, query: Form | None = None) -> Any:

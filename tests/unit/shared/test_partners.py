@@ -47,7 +47,7 @@ async def silent() -> AsyncIterator[tuple[Silent, Partner]]:
     there = Silent()
     server = await asyncio.start_server(there.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    partner = Partner("twilio", f"http://127.0.0.1:{port}", ssl.create_default_context(), timeout=TIMEOUT, in_flight=8)
+    partner = Partner("twilio", f"http://127.0.0.1:{port}", ssl.create_default_context(), timeout=TIMEOUT, at_a_time=8)
     yield there, partner
     await partner.close()
     server.close()
