@@ -11,6 +11,7 @@ from tests import previous_release
 
 GROWS = re.compile(
     r"CREATE (?!UNIQUE INDEX|OR REPLACE)|INSERT INTO |UPDATE |COMMENT ON "
+    r"|SELECT set_config\('search_path', .*, TRUE\)$|ALTER FUNCTION \S+ SET search_path FROM CURRENT$"
     r"|ALTER TABLE \S+ (ADD COLUMN (?!.* NOT NULL(?! DEFAULT| GENERATED))|ADD CONSTRAINT .* NOT VALID$|VALIDATE CONSTRAINT )"
 )
 """What an old process does not notice. `NOT NULL` has its default right behind it."""
@@ -53,6 +54,7 @@ def _number(version: str) -> tuple[int, ...]:
         "ALTER TABLE t ADD COLUMN a text, ADD COLUMN b boolean NOT NULL DEFAULT FALSE; UPDATE t SET a = 'x';",
         "ALTER TABLE t ADD CONSTRAINT a_is_known CHECK (a IN ('x', 'y')) NOT VALID",
         "CREATE FUNCTION f() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN DROP TABLE t; END $$;",
+        "SELECT set_config('search_path', 'orders, pg_temp', TRUE); ALTER FUNCTION f(date) SET search_path FROM CURRENT;",
         "-- contract: nothing since 0.1.0 reads it\nALTER TABLE t DROP COLUMN a;",
     ],
 )

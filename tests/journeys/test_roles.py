@@ -58,6 +58,47 @@ async def test_a_service_reads_and_writes_its_own_schema_and_no_other(shop: Shop
         await connection.close()
 
 
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_has_nothing_of_its_own_run_with_the_owners_rights(shop: Shop, running: Path, service: str) -> None:
+    """What a service may not empty is emptied for it, by a function of the owner: it must not be led to other tables."""
+    password = credentials.keep(open_folder(running)).role_passwords[service]
+
+    connection = await asyncpg.connect(role_url(shop.addresses["postgres"]["superuser_url"], service, password))
+    try:
+        await connection.execute(
+            f"""
+            CREATE FUNCTION pg_temp.who() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION 'run as %, by %', current_user, session_user;
+            END $$;
+            CREATE TEMPORARY TABLE inbox_undated AS TABLE {service}.inbox_undated WITH NO DATA;
+            GRANT ALL ON pg_temp.inbox_undated TO PUBLIC;
+            CREATE TRIGGER who BEFORE DELETE ON pg_temp.inbox_undated FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.who();
+            """
+        )
+
+        await connection.fetchval(f"SELECT {service}.forget_inbox(current_date - 30)")
+    finally:
+        await connection.close()
+
+
+async def test_what_runs_with_its_owners_rights_looks_for_tables_of_its_caller_last(shop: Shop) -> None:
+    connection = await asyncpg.connect(shop.addresses["postgres"]["superuser_url"])
+    try:
+        settings = await connection.fetch(
+            """
+            SELECT nspname, (SELECT setting FROM unnest(proconfig) setting WHERE setting LIKE 'search_path=%')
+              FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+             WHERE prosecdef AND nspname = any($1) ORDER BY nspname
+            """,
+            SERVICES,
+        )
+    finally:
+        await connection.close()
+
+    assert [tuple(each) for each in settings] == [(service, f"search_path={service}, pg_temp") for service in sorted(SERVICES)]
+
+
 @pytest.mark.parametrize(("service", "table"), [(service, table) for service in SERVICES for table in APPEND_ONLY[service]])
 async def test_what_is_on_record_is_added_to_and_neither_changed_nor_taken_away(
     shop: Shop, running: Path, service: str, table: str
