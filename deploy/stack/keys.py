@@ -1,7 +1,8 @@
 """The local issuer of bearer tokens: its key, what the services check tokens with, and one token with every scope. Another
 system's tokens are signed with a key of its own: they end with it, when the system is removed or may say other things.
 
-As a program (`python -m deploy.stack.keys FOLDER`) it makes them in a folder: containers share it as a volume.
+As a program (`python -m deploy.stack.keys FOLDER PUBLIC`) it makes them in a folder, and the public half in another too: that
+one alone is given to services in containers, as a volume.
 """
 
 import json
@@ -150,4 +151,6 @@ def _is_good(token: str, key: object, now: datetime) -> bool:
 
 
 if __name__ == "__main__":
-    keep(Path(sys.argv[1]), datetime.now(UTC))
+    made, public = map(Path, sys.argv[1:])
+    keep(made, datetime.now(UTC))
+    write_private(jwks_path(public), jwks_path(made).read_text())

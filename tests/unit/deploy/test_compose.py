@@ -140,6 +140,12 @@ def test_a_service_uses_its_own_user_on_the_bus(service: str) -> None:
     assert f"//orderbus_{service}:" in CONTAINERS[service]["environment"]["ORDERBUS_RABBITMQ_URL"]
 
 
+@every_container
+def test_nobody_but_who_makes_it_is_given_what_signs_tokens(name: str) -> None:
+    """With it a service that was taken over would be anybody, at all four."""
+    assert name == "keys" or not any(volume.startswith("keys:") for volume in CONTAINERS[name].get("volumes", []))
+
+
 def test_the_audit_has_a_role_that_only_reads() -> None:
     (statement,) = re.findall(r"GRANT .*", CONTAINERS["audit-role"]["command"][2])
     secrets = re.findall(r"ORDERBUS_\w+_PASSWORD", str(CONTAINERS["audit"]["environment"]))

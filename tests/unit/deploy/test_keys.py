@@ -2,6 +2,8 @@
 
 import json
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -97,6 +99,16 @@ def test_what_the_services_are_given_cannot_sign(tmp_path: Path) -> None:
 
     assert "d" not in public
     assert public["kid"]
+
+
+def test_containers_are_given_the_public_half_and_nothing_else(tmp_path: Path) -> None:
+    made, public = tmp_path / "keys", tmp_path / "jwks"
+
+    subprocess.run([sys.executable, "-m", "deploy.stack.keys", made, public], check=True)
+
+    assert [path.name for path in public.iterdir()] == ["jwks.json"]
+    assert claims_of((made / "token").read_text(), public)["sub"] == "local"
+    assert "d" not in json.loads(keys.jwks_path(public).read_text())["keys"][0]
 
 
 def test_key_and_token_are_their_owners_alone(tmp_path: Path) -> None:

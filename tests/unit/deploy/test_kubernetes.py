@@ -213,6 +213,14 @@ def test_what_a_setting_has_read_from_a_file_is_mounted_where_it_is_read(manifes
             assert any(Path(paths[key]).is_relative_to(folder) for folder in mounted), (container["name"], key)
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_not_given_what_signs_tokens(rendered: Rendered, name: str) -> None:
+    pod = _named(rendered["dev"], "Deployment", f"orderbus-{name}")["spec"]["template"]["spec"]
+    claims = [volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
+
+    assert claims == ["jwks"]
+
+
 def test_what_pages_have_one_select_by_a_label_is_what_they_mean(rendered: Rendered) -> None:
     """kubectl ends with 0 when a selector selects nothing."""
     found = re.findall(r"kubectl ([^`\n]*?)-l ([a-z0-9./-]+)=([a-z0-9.-]+)", _pages())
