@@ -5,7 +5,7 @@ from functools import singledispatch
 from services.orders.facts import GIVEN_BACK_UNASKED, Claim, Hold, Parcel
 from services.orders.lifecycle import Order, settle
 from shared.events import Event
-from shared.events.fields import PaymentReceipt
+from shared.events.fields import MAX_LINES, PaymentReceipt
 from shared.events.payments import (
     PaymentActionRequired,
     PaymentCaptured,
@@ -18,13 +18,17 @@ from shared.events.payments import (
 from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentFailed, ShipmentInTransit, TrackingPushed
 from shared.events.stock import StockRejected, StockReserved
 
+MOST_CLAIMS = MAX_LINES
+"""Refunds of one order that one shop may tell of: of each line, and no more. Thousands make each further fact of the order dear
+to learn, and it may be one that another shop has yet to place."""
+
 
 class NotTheirsToSay(ValueError):
-    """Another system spoke of money that it had not taken."""
+    """Another system spoke of money that it had not taken, or of more refunds than an order can have."""
 
 
 def learn(order: Order, fact: Event) -> Order:
-    """The order with the fact added. Raises NotTheirsToSay for a refund from the wrong source."""
+    """The order with the fact added. Raises NotTheirsToSay for a refund from the wrong source, or too many."""
     return settle(_add(fact, order))
 
 
@@ -91,8 +95,11 @@ def _claimed(order: Order, fact: PaymentRefunded) -> Order:
     source, collected_by = fact.envelope.source, order.placed.collected_by if order.placed else None
     if order.placed and source != collected_by:
         raise NotTheirsToSay(f"{source} cannot refund an order whose money went to {collected_by or 'us'}")
-    if any((claim.source, claim.refund_id) == (source, fact.refund_id) for claim in order.claims):
+    told = [claim.refund_id for claim in order.claims if claim.source == source]
+    if fact.refund_id in told:
         return order
+    if len(told) >= MOST_CLAIMS:
+        raise NotTheirsToSay(f"{source} tells of more than {MOST_CLAIMS} refunds of one order")
     claim = Claim(source=source, refund_id=fact.refund_id, amount=fact.amount, reference=fact.reference, at=fact.envelope.time)
     return order.but(claims=tuple(sorted((*order.claims, claim), key=lambda each: (each.refund_id, each.source))))
 

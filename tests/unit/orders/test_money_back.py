@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.orders import lifecycle
 from services.orders.facts import Hold
-from services.orders.learning import NotTheirsToSay, learn
+from services.orders.learning import MOST_CLAIMS, NotTheirsToSay, learn
 from services.orders.lifecycle import ASTRAY, Order, Status
 from shared.events import Event
 from shared.events.fields import PaymentReceipt
@@ -117,6 +117,25 @@ def test_a_shop_that_used_the_name_of_the_refund_that_is_owed_does_not_keep_the_
 def test_once_the_order_is_known_a_stranger_is_refused_at_the_door() -> None:
     with pytest.raises(NotTheirsToSay):
         learn(an_order(collected_by=SHOP), given_back(by="/shops/other"))
+
+
+@pytest.mark.parametrize("known", [Order(id="T-1"), an_order(collected_by=SHOP)])
+def test_a_shop_tells_of_so_many_refunds_of_one_order_and_of_no_more(known: Order) -> None:
+    """Ten thousand, told of an order that another shop placed then, kept orders from doing anything else for minutes."""
+    for number in range(MOST_CLAIMS):
+        known = learn(known, given_back(1, f"own-{number}"))
+
+    with pytest.raises(NotTheirsToSay, match="more than 200 refunds"):
+        learn(known, given_back(1, "one-more"))
+    assert learn(known, given_back(1, "own-0")) == known
+
+
+def test_a_shop_that_tells_of_too_many_refunds_keeps_no_other_from_telling_of_its_own() -> None:
+    order = Order(id="T-1")
+    for number in range(MOST_CLAIMS):
+        order = learn(order, given_back(1, f"own-{number}", by="/shops/other"))
+
+    assert len(learn(order, given_back(1)).claims) == MOST_CLAIMS + 1
 
 
 def test_more_than_the_shop_had_taken_does_not_count_and_does_not_keep_the_order_out() -> None:
