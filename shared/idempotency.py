@@ -35,6 +35,8 @@ async def key_of(request: Request, caller: Principal | None) -> Key | None:
     if not 0 < len(name) <= MAX_KEY:
         raise Unprocessable(f"Idempotency-Key should have 1 to {MAX_KEY} characters, not {len(name)}")
     asked = [f"{request.method} {request.url.path}\n".encode(), *_attributes(request), await request.body()]
+    if caller.source is not None:  # one subject may have tokens of several shops: what one was answered is not another's
+        asked.append(f"\n{caller.source}".encode())
     return Key(caller.subject, name, sha256(b"".join(asked)).digest())
 
 

@@ -117,6 +117,22 @@ async def test_a_shops_idempotency_key_is_its_own(orders: Client, theirs: str, s
     assert first.json()["order_id"] != second.json()["order_id"]
 
 
+async def test_what_one_shop_was_answered_is_not_anothers_of_the_same_subject(orders: Client, theirs: str, sku: str) -> None:
+    """A connector that has a token of each of its shops, and both shops number their orders from 1."""
+    first, again, other = [
+        await orders.post(
+            "/api/orders",
+            json=a_wish(sku),
+            headers=bearing(settings(), *A_SHOPS, sub="connector", source=f"/shops/{name}") | {"idempotency-key": sku},
+        )
+        for name in ("theirs", "theirs", "mine")
+    ]
+
+    assert (first.status_code, again.json()) == (201, first.json())
+    assert other.status_code == 422, other.text
+    assert first.json()["order_id"] not in other.text
+
+
 @pytest.mark.parametrize(
     "change",
     [
