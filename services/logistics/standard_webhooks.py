@@ -9,6 +9,9 @@ from hashlib import sha256
 
 PREFIX = "whsec_"
 
+SHORTEST = 24
+"""Bytes of a key, as the specification asks: with none at all anybody can sign."""
+
 TOLERANCE = timedelta(minutes=5)
 """An older webhook may be a replay; within it, the notification's id is remembered."""
 
@@ -26,9 +29,12 @@ def _key(secret: str) -> bytes:
     if not secret.startswith(PREFIX):
         raise ValueError(f"a webhook secret starts with {PREFIX}")
     try:
-        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error as error:
         raise ValueError(f"a webhook secret is base64 after {PREFIX}") from error
+    if len(key) < SHORTEST:
+        raise ValueError(f"a webhook secret has at least {SHORTEST} bytes, in base64 after {PREFIX}")
+    return key
 
 
 def verify(keys: Sequence[bytes], headers: Mapping[str, str], body: bytes, now: datetime) -> str:

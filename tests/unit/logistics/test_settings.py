@@ -38,11 +38,11 @@ def test_a_parcel_that_nobody_can_carry_stops_the_service(monkeypatch: pytest.Mo
 
 
 def test_the_webhook_secret_comes_from_a_file_and_may_be_two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    secrets = [f"whsec_{base64.b64encode(key).decode()}" for key in (b"new", b"old")]
+    secrets = [f"whsec_{base64.b64encode(key).decode()}" for key in (b"new" * 8, b"old" * 8)]
     (tmp_path / "secret").write_text(",".join(secrets))
     monkeypatch.setenv("ORDERBUS_DHL_WEBHOOK_SECRET_FILE", str(tmp_path / "secret"))
 
-    assert LogisticsSettings().webhook_keys == (b"new", b"old")
+    assert LogisticsSettings().webhook_keys == (b"new" * 8, b"old" * 8)
 
 
 def test_a_webhook_secret_that_is_none_stops_the_service_without_being_printed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_without_a_secret_every_webhook_is_refused() -> None:
         verify((), headers(signature(OLD)), BODY, NOON)
 
 
-@pytest.mark.parametrize("secret", ["", "c2VjcmV0", "whsec_!", f"{OLD},"])
+@pytest.mark.parametrize("secret", ["", "c2VjcmV0", "whsec_!", f"{OLD},", "whsec_", "whsec_c2VjcmV0", f"{OLD},whsec_"])
 def test_a_secret_that_is_none_is_refused_at_the_start(secret: str) -> None:
     with pytest.raises(ValueError, match="secret"):
         keys(secret)
