@@ -26,6 +26,10 @@ from shared.problems import Problem, TooLarge, Unauthenticated, UnsupportedMedia
 log = structlog.get_logger()
 
 PROBLEM = openapi.PROBLEM
+
+PRIVATE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""On every answer: people's names and addresses stay on no disk between here and who asked, and nothing is taken for a page."""
+
 Answer = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -273,7 +277,7 @@ class _Edge:
                 status = message["status"]
                 allowance = state.get("allowance") or {}
                 headers = [(name.encode(), value.encode()) for name, value in allowance.items()]
-                message = {**message, "headers": [*message.get("headers", ()), *headers]}
+                message = {**message, "headers": [*message.get("headers", ()), *PRIVATE, *headers]}
             await send(message)
 
         try:

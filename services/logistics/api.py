@@ -76,7 +76,7 @@ async def get_label(shipment_id: UUID, reader: Reader) -> Response:
         raise NotFound(
             f"no label of {shipment.waybill} is here: {shipment.carrier} gave none, or over {LABELS_KEPT.days} days ago"
         )
-    return Response(label, media_type="application/pdf", headers={"cache-control": "no-store"})
+    return Response(label, media_type="application/pdf")
 
 
 async def _shipment(reader: DatabaseReader, shipment_id: UUID) -> ShipmentView:

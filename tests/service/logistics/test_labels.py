@@ -23,7 +23,7 @@ async def test_dhls_label_is_kept_to_be_printed(bus: Bus, logistics: Client, ord
     answer = await logistics.get(f"/api/shipments/{created.shipment_id}/label")
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
-    assert answer.headers["cache-control"] == "no-store"
+    assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
     assert answer.content.startswith(b"%PDF-")
     assert created.waybill.encode() in answer.content
 

@@ -52,6 +52,12 @@ async def test_another_shops_order_is_not_there(orders: Client, theirs: str, met
     assert (await orders.get(f"/api/orders/{theirs}")).json()["status"] == "placed"
 
 
+async def test_what_is_answered_is_kept_nowhere_and_taken_for_nothing_else(orders: Client, theirs: str) -> None:
+    for path in (f"/api/orders/{theirs}", "/api/orders", f"/api/orders/{theirs}/timeline", "/api/orders/nobody", "/nothing"):
+        headers = (await orders.get(path)).headers
+        assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff"), path
+
+
 async def test_its_own_order_it_reads_and_cancels(orders: Client, theirs: str) -> None:
     for path in ("", "/timeline"):
         assert (await orders.get(f"/api/orders/{theirs}{path}", headers=of_shop("theirs"))).status_code == 200
