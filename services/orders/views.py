@@ -10,7 +10,11 @@ from services.orders.store import order_from
 from shared.database import Reader
 from shared.events import OURS
 from shared.events.fields import Address, Customer, Line
+from shared.events.orders import OrderRejected
 from shared.money import Money
+
+LONGEST_TIMELINE = 1000
+"""Events that are told of one order, of the thirty that a long one has: any shop may name its id in as many as it likes."""
 
 
 class RefundView(BaseModel):
@@ -132,17 +136,21 @@ async def orders(
 
 async def timeline(reader: Reader, id: str, of: str | None) -> list[TimelineEntry]:
     """What was said of the order, by when it was said, and nothing before what led to it; nothing when it is not there for who
-    asks."""
+    asks. Of more than can be told, what our services said comes first, but that another was turned away."""
     rows = await reader.fetch(
         """
         SELECT at, extract(epoch FROM at - min(at) OVER ())::float * 1000 AS ms, type AS event, source, note,
                event_id AS id, caused_by, trace_id
-          FROM timeline
-         WHERE order_id = $1 AND ($2::text IS NULL OR EXISTS (SELECT FROM orders WHERE id = $1 AND source = $2))
+          FROM (SELECT * FROM timeline
+                 WHERE order_id = $1 AND ($2::text IS NULL OR EXISTS (SELECT FROM orders WHERE id = $1 AND source = $2))
+                 ORDER BY starts_with(source, $3) AND type <> $4 DESC, at LIMIT $5) told
          ORDER BY at, caused_by IS NOT NULL, event_id
         """,
         id,
         of,
+        OURS,
+        OrderRejected.type,
+        LONGEST_TIMELINE,
     )
     return [TimelineEntry(**dict(row)) for row in rows]
 

@@ -58,6 +58,28 @@ async def test_what_is_answered_is_kept_nowhere_and_taken_for_nothing_else(order
         assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff"), path
 
 
+async def test_a_timeline_is_as_long_as_a_long_one_whatever_other_shops_say_of_its_order(
+    orders: Client, theirs: str, house: House
+) -> None:
+    """Thirty thousand times another shop's word of it were seven megabytes, and half a second in which nobody was answered."""
+    connection = await asyncpg.connect(house.database_url)
+    await connection.execute(
+        """
+        INSERT INTO orders.timeline (order_id, at, event_id, type, source, note)
+        SELECT $1, now() - interval '1 day', gen_random_uuid(), type, source, ''
+          FROM generate_series(1, 1100),
+               (VALUES ('order.paid', '/shops/mine'), ('order.rejected', '/orderbus/orders')) said (type, source)
+        """,
+        theirs,
+    )
+    await connection.close()
+
+    events = (await orders.get(f"/api/orders/{theirs}/timeline", headers=of_shop("theirs"))).json()["events"]
+
+    assert len(events) == 1000
+    assert events[-1]["event"] == "order.placed"
+
+
 async def test_its_own_order_it_reads_and_cancels(orders: Client, theirs: str) -> None:
     for path in ("", "/timeline"):
         assert (await orders.get(f"/api/orders/{theirs}{path}", headers=of_shop("theirs"))).status_code == 200
