@@ -28,7 +28,9 @@ def add(
     name: Name,
     source: Annotated[str, typer.Option(help="The CloudEvents source of all it says: /shops/taobao-42.")],
     publishes: Annotated[list[str] | None, typer.Option(help="An event type that it may say; again for each.")] = None,
-    hears: Annotated[list[str] | None, typer.Option(help="Types that it hears: shipment.created, shipment.*.")] = None,
+    hears: Annotated[
+        list[str] | None, typer.Option(help="Types that it hears, of every shop's orders: shipment.created, shipment.*.")
+    ] = None,
     new_password: Annotated[bool, typer.Option("--new-password", help="The old one no longer opens anything.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
