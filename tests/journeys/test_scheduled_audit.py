@@ -52,7 +52,7 @@ async def test_what_does_not_add_up_is_a_metric_until_it_is_mended(shop: Shop, s
     assert any("shelves_equal_movements (1)" in sentence for sentence in said)
 
 
-async def test_the_role_that_compose_makes_can_audit_and_change_nothing(shop: Shop) -> None:
+async def test_the_roles_that_compose_makes_can_audit_and_watch_and_change_nothing(shop: Shop) -> None:
     database = urlsplit(shop.addresses["postgres"]["superuser_url"])
     script = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]["audit-role"]["command"]
     told = {
@@ -62,10 +62,10 @@ async def test_the_role_that_compose_makes_can_audit_and_change_nothing(shop: Sh
         "PGPASSWORD": unquote(database.password or ""),
         "PGDATABASE": database.path.lstrip("/"),
         "AUDIT_PASSWORD": "it's trial",
+        "EXPORTER_PASSWORD": "watching",
     }
-    url = database._replace(
-        netloc=f"orderbus_audit:{quote(told['AUDIT_PASSWORD'])}@{database.netloc.rpartition('@')[2]}"
-    ).geturl()
+    place = database.netloc.rpartition("@")[2]
+    url = database._replace(netloc=f"orderbus_audit:{quote(told['AUDIT_PASSWORD'])}@{place}").geturl()
 
     for _ in range(2):
         made = await asyncio.to_thread(
@@ -80,6 +80,13 @@ async def test_the_role_that_compose_makes_can_audit_and_change_nothing(shop: Sh
                 await connection.execute(change)
     finally:
         await connection.close()
+    exporter = await asyncpg.connect(database._replace(netloc=f"orderbus_exporter:watching@{place}").geturl())
+    try:
+        assert await exporter.fetchval("SELECT pg_database_size(current_database()) + count(query) FROM pg_stat_activity")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await exporter.execute("SELECT * FROM orders.orders")
+    finally:
+        await exporter.close()
 
     assert {check.name for check in report.checks} >= {"paid_orders_ship", "captured_equals_ledger"}
 

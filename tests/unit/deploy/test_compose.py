@@ -147,12 +147,19 @@ def test_nobody_but_who_makes_it_is_given_what_signs_tokens(name: str) -> None:
 
 
 def test_the_audit_has_a_role_that_only_reads() -> None:
-    (statement,) = re.findall(r"GRANT .*", CONTAINERS["audit-role"]["command"][2])
+    statements = re.findall(r"GRANT .* TO orderbus_audit;", CONTAINERS["audit-role"]["command"][2])
     secrets = re.findall(r"ORDERBUS_\w+_PASSWORD", str(CONTAINERS["audit"]["environment"]))
 
-    assert statement == "GRANT pg_read_all_data TO orderbus_audit;"
+    assert statements == ["GRANT pg_read_all_data TO orderbus_audit;"]
     assert "//orderbus_audit:" in CONTAINERS["audit"]["environment"]["ORDERBUS_POSTGRES_URL"]
     assert secrets == ["ORDERBUS_AUDIT_DB_PASSWORD"]
+
+
+def test_administrators_passwords_are_with_the_servers_and_who_makes_roles_alone() -> None:
+    """An exporter is another's program, which needs none of what is in the database."""
+    given = {name for name, container in CONTAINERS.items() if "ORDERBUS_POSTGRES_PASSWORD" in str(container)}
+
+    assert given == {"postgres", "prepare", "audit-role"}
 
 
 def test_every_setting_has_the_default_that_the_example_documents() -> None:
