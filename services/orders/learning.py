@@ -95,13 +95,14 @@ def _claimed(order: Order, fact: PaymentRefunded) -> Order:
     source, collected_by = fact.envelope.source, order.placed.collected_by if order.placed else None
     if order.placed and source != collected_by:
         raise NotTheirsToSay(f"{source} cannot refund an order whose money went to {collected_by or 'us'}")
-    told = [claim.refund_id for claim in order.claims if claim.source == source]
-    if fact.refund_id in told:
+    told = [(claim.refund_id, claim.amount) for claim in order.claims if claim.source == source]
+    if (fact.refund_id, fact.amount) in told:
         return order
     if len(told) >= MOST_CLAIMS:
         raise NotTheirsToSay(f"{source} tells of more than {MOST_CLAIMS} refunds of one order")
     claim = Claim(source=source, refund_id=fact.refund_id, amount=fact.amount, reference=fact.reference, at=fact.envelope.time)
-    return order.but(claims=tuple(sorted((*order.claims, claim), key=lambda each: (each.refund_id, each.source))))
+    in_sequence = sorted((*order.claims, claim), key=lambda each: (each.refund_id, each.source, each.amount.amount))
+    return order.but(claims=tuple(in_sequence))
 
 
 @_add.register

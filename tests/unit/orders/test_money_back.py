@@ -166,6 +166,14 @@ def test_another_sum_or_currency_than_was_asked_for_does_not_count() -> None:
         assert learn(cancelled, told).refunded == 0
 
 
+def test_a_shop_that_had_used_the_name_for_another_sum_is_heard_when_it_gives_back_what_was_asked_for() -> None:
+    cancelled = lifecycle.cancel(an_order(collected_by=SHOP), "no", NOW)
+
+    after = learn(learn(cancelled, given_back(PARTLY, "T-1:cancel")), given_back(TOTAL.amount, "T-1:cancel"))
+
+    assert (after.refunded, after.status) == (TOTAL.amount, Status.CANCELLED)
+
+
 @given(st.permutations([given_back(PARTLY), given_back(200, "own-2"), reserved(), shipped(), None]))
 def test_whenever_a_shop_says_what_it_gave_back_the_order_ends_the_same(facts: list[Event | None]) -> None:
     order = Order(id="T-1")
