@@ -190,7 +190,8 @@ MONEY = [
     ),
     Invariant(
         "refunded_equals_ledger",
-        "what orders holds as refunded is what the ledger has as gone, never more than was captured; what it asked for is known",
+        "what orders holds as refunded is what the ledger has as gone, never more than was captured; what it asked for is known, "
+        "and not sent where it went by hand",
         "SELECT count(*) FROM payments.ledger_entry WHERE kind = 'refunded'",
         f"""
         WITH entered AS (
@@ -212,6 +213,13 @@ MONEY = [
            AND NOT f.value ?| array['reference', 'failure']
            AND NOT EXISTS (SELECT FROM payments.refund r WHERE r.order_id = o.id AND r.id = f.key AND r.reason IS NOT NULL)
            AND {_IS_SETTLED}
+        UNION ALL
+        SELECT format('order %s: refund %s went by hand (%s), and payments would send it, or has', o.id, f.key,
+                      f.value->>'by_hand')
+          FROM orders.orders o CROSS JOIN jsonb_each(o.facts->'refunds') f
+          JOIN payments.refund r ON r.order_id = o.id AND r.id = f.key
+         WHERE o.facts ? 'refunds' AND f.value ? 'by_hand'
+           AND (r.told_reference IS DISTINCT FROM f.value->>'by_hand' OR r.attempted_at IS NOT NULL)
         """,
     ),
     Invariant(

@@ -46,10 +46,17 @@ def _held(case: Case) -> list[Finding]:
     elif order.is_in_doubt:
         how = "look at the payment partner's books, give back what it has, cancel it, then release it"
     elif order.is_refund_refused:
-        how = "ask for the refund again, or give it back by hand" + ("" if order.cancel_reason else ", then release it")
+        where = f"POST /api/orders/{order.id}/refunds"
+        how = f"ask for the refund again ({where}), or give it back by hand and say so there (by_hand)"
+        how += "" if order.cancel_reason else ", then release it"
     else:
         how = "release it, or cancel it"
-    return [_of(case, Whose.PERSON, f"held: {'; '.join(order.waits_for)}", how)]
+    by_hand = [
+        f"{refund.asked_by} gave back {refund.amount} minor units by hand: {refund.by_hand}"
+        for refund in order.refunds.values()
+        if refund.by_hand and not refund.failure
+    ]
+    return [_of(case, Whose.PERSON, f"held: {'; '.join((*order.waits_for, *by_hand))}", how)]
 
 
 def _letters(case: Case) -> list[Finding]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
 import uuid_utils
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.orders import admission, lifecycle, placing, progress, store, views
 from services.orders.interception import suspicions
@@ -17,13 +17,13 @@ from services.orders.views import OrderView, RefundView, TimelineEntry
 from shared.auth import Caller, Principal, scope
 from shared.database import Tx as DatabaseTx
 from shared.events import OURS
-from shared.events.fields import OrderId, Reason
+from shared.events.fields import OrderId, Reason, text
 from shared.http import Reader, Transactional, Tx
 from shared.joining import Joined
 from shared.money import MOST
 from shared.openapi import LOCATION
 from shared.paging import Page, PageSize, following
-from shared.problems import NotFound, Problem, Unprocessable
+from shared.problems import Conflict, NotFound, Problem, Unprocessable
 
 router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=Transactional)
 
@@ -54,12 +54,21 @@ class Cancel(BaseModel):
 
 
 class AskRefund(BaseModel):
-    """How much to give back, in minor units; without an amount, all that is left."""
+    """How much to give back, in minor units; without an amount, all that is left.
+
+    `by_hand`: somebody has given it back already, by a transfer of this reference. Amount and reason have to be said then."""
 
     model_config = ConfigDict(extra="forbid")
 
     amount: Annotated[int, Field(gt=0, le=MOST, strict=True)] | None = None
     reason: Reason = "refund_requested"
+    by_hand: Annotated[str, text(200)] | None = None
+
+    @model_validator(mode="after")
+    def _says_what_went(self) -> Self:
+        if self.by_hand and (self.amount is None or "reason" not in self.model_fields_set):
+            raise ValueError("of what was given back by hand, amount and reason have to be said")
+        return self
 
 
 @router.post("", status_code=201, response_model=OrderView, dependencies=[scope("orders:write")], responses={201: LOCATION})
@@ -152,10 +161,17 @@ async def release_order(order_id: OrderId, caller: Caller, tx: Tx) -> OrderView:
 async def refund_order(order_id: OrderId, caller: Caller, tx: Tx, ask: AskRefund | None = None) -> RefundView:
     """Give back a part of what was paid, or all that is left (scope orders:refund). 409 when there is not so much.
 
-    Of a cancelled order, what was refused is asked for again; until it went, the order is held."""
+    Of a cancelled order, what was refused is asked for again; until it went, the order is held. With `by_hand` nobody is asked:
+    it went by a transfer, and is entered in the books; the same transfer twice is one. 409 while a refund is under way, and of
+    what a shop took."""
     order = await _lock(tx, order_id, caller)
-    refund_id, asked = str(uuid_utils.uuid7()), ask or AskRefund()
-    after = lifecycle.refund(order, refund_id, asked.amount, asked.reason, caller.subject)
+    asked = ask or AskRefund()
+    if asked.by_hand and tx.now < tx.alone_since:  # it would not understand it, and have the money sent as well
+        when = f"{tx.alone_since:%Y-%m-%d %H:%M} UTC"
+        raise Conflict(f"a process of the release before may still run: say from {when} on what was given back by hand")
+    known = lifecycle.refund_by(order, asked.by_hand) if asked.by_hand else None
+    refund_id = known or str(uuid_utils.uuid7())
+    after = lifecycle.refund(order, refund_id, asked.amount, asked.reason, caller.subject, asked.by_hand)
     await _change(tx, order, after)
     return views.refund_view(after, refund_id)
 

@@ -51,13 +51,14 @@ class Claim(Fact):
 
 
 class Refund(Fact):
-    """Money owed back, and whether it went."""
+    """Money owed back, and whether it went. `by_hand`: the reference of the transfer by which `asked_by` says that it did."""
 
     amount: int
     reason: str
     reference: str | None = None
     failure: str | None = None
     asked_by: str | None = None
+    by_hand: str | None = None
 
     @property
     def is_owed(self) -> bool:

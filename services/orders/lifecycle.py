@@ -226,11 +226,18 @@ def release(order: Order, by: str, now: datetime) -> Order:
     return order.but(answered=order.holds, stray_seen=order.stray_seen or order.is_astray, released_at=now, released_by=by)
 
 
-def refund(order: Order, refund_id: str, amount: int | None, reason: str, by: str | None = None) -> Order:
+def refund(
+    order: Order, refund_id: str, amount: int | None, reason: str, by: str | None = None, by_hand: str | None = None
+) -> Order:
     """Give back a part, or without an amount all that is left. What has not left yet is cancelled instead; of what is
-    cancelled, only what was refused is asked for again."""
-    if refund_id in order.refunds:
+    cancelled, only what was refused is asked for again. `by_hand`: it has gone already, by the transfer of this reference."""
+    if known := order.refunds.get(refund_id):
+        if by_hand and amount != known.amount:
+            what = f"{by_hand} is in the books already, as {known.amount} minor units of order {order.id}"
+            raise Conflict(what, order_status=order.status)
         return order
+    if by_hand:
+        _check_by_hand(order)
     left = order.captured - order.refund_asked
     wanted = left if amount is None else amount
     if order.cancel_reason and not (order.is_refund_refused and left > 0):
@@ -243,7 +250,24 @@ def refund(order: Order, refund_id: str, amount: int | None, reason: str, by: st
         raise Conflict(f"order {order.id} can be refunded {left} minor units, not {wanted}", refundable=left)
     if wanted == left and not order.has_parcel and not order.cancel_reason:
         raise Conflict(f"order {order.id} has not left: cancel it, and all of it is refunded", order_status=order.status)
-    return order.but(refunds={**order.refunds, refund_id: Refund(amount=wanted, reason=reason, asked_by=by)})
+    owed = Refund(amount=wanted, reason=reason, asked_by=by, by_hand=by_hand)
+    return order.but(refunds={**order.refunds, refund_id: owed})
+
+
+def _check_by_hand(order: Order) -> None:
+    """While a refund is under way nobody knows whether it is the one that is spoken of. Raises Conflict."""
+    if order.placed and order.placed.collected_by:
+        who = f"{order.placed.collected_by} took the money, and says itself what it gave back"
+        raise Conflict(f"order {order.id}: {who}", order_status=order.status)
+    if any(refund.is_owed for refund in order.refunds.values()):
+        raise Conflict(f"order {order.id}: a refund is under way; wait for what becomes of it", order_status=order.status)
+
+
+def refund_by(order: Order, reference: str) -> str | None:
+    """The id of the refund that went under this reference, by hand or by the provider; None when no such one is known."""
+    return next(
+        (id for id, known in order.refunds.items() if not known.failure and reference in (known.reference, known.by_hand)), None
+    )
 
 
 def complete(order: Order, now: datetime) -> Order:
@@ -348,6 +372,7 @@ def follows(before: Order, after: Order) -> list[Event]:
             reason=owed.reason,
             collected_by=placed.collected_by,
             asked_by=owed.asked_by,
+            by_hand=owed.by_hand,
         )
         for refund_id, owed in after.refunds.items()
         if owed.is_owed and (refund_id not in before.refunds or before.placed is None)

@@ -18,12 +18,15 @@ LONGEST_TIMELINE = 1000
 
 
 class RefundView(BaseModel):
-    """Money owed back: requested, refunded or failed."""
+    """Money owed back: requested, refunded or failed. `asked_by` is whose token asked for it; or said that it had gone by a
+    transfer, whose reference is in `by_hand` then."""
 
     refund_id: str
     amount: Money
     reason: str
     state: str
+    asked_by: str | None
+    by_hand: str | None
 
 
 class OrderView(BaseModel):
@@ -86,6 +89,8 @@ def refund_view(order: Order, refund_id: str) -> RefundView:
         amount=Money(amount=refund.amount, currency=order.placed.total.currency),
         reason=refund.reason,
         state="failed" if refund.failure else "refunded" if refund.reference is not None else "requested",
+        asked_by=refund.asked_by,
+        by_hand=refund.by_hand,
     )
 
 

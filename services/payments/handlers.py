@@ -64,12 +64,17 @@ def _(released: OrderReleased) -> Fact:
 
 @on(RefundRequested, ours=True)
 async def give_back(requested: list[RefundRequested], tx: Tx) -> None:
-    """Money goes back by whoever took it."""
+    """Money goes back by whoever took it, unless a person has given it back already."""
     await progress.learn_refunds(
         tx,
         [
             refunds.Refund(
-                id=event.refund_id, order_id=event.order_id, amount=event.amount, reason=event.reason, asked_by=event.asked_by
+                id=event.refund_id,
+                order_id=event.order_id,
+                amount=event.amount,
+                reason=event.reason,
+                asked_by=event.asked_by,
+                told=refunds.Told(event.envelope.source, event.by_hand) if event.by_hand else None,
             )
             for event in requested
         ],

@@ -41,7 +41,7 @@ async def learn_refunds(tx: Tx, said: Sequence[Refund]) -> None:
     before = await store.lock_refunds(tx, payments)
     after = dict(before)
     for refund in said:
-        if refund.told:
+        if refund.told and not refund.told.by_hand:
             refunds.check_source(payments[refund.order_id], refund.told.source)
         after[refund.key] = refunds.merge(after.get(refund.key), refund)
     await _settle(tx, payments, before, after)
@@ -51,10 +51,11 @@ async def learn_answers(tx: Tx, answers: Sequence[tuple[RefundKey, refunds.Answe
     """Add what the provider said of refunds; those of them that are known."""
     payments = await store.lock(tx, {order_id for (order_id, _), _ in answers})
     before = await store.lock_refunds(tx, payments)
-    known = [(key, answer) for key, answer in answers if key in before]
-    after = before | {key: refunds.answered(before[key], answer, tx.now) for key, answer in known}
+    known = {key: answer for key, answer in answers if key in before}
+    meant = [(refunds.entered_as(before, key, answer), answer) for key, answer in known.items()]
+    after = before | {key: refunds.answered(before[key], answer, tx.now) for key, answer in meant}
     await _settle(tx, payments, before, after)
-    return {key for key, _ in known}
+    return known.keys()
 
 
 async def _lock_all(tx: Tx, orders: Set[str]) -> dict[str, Payment]:

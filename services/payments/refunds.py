@@ -1,12 +1,12 @@
 """Money that goes back. Never more than was captured, and by whoever took it: us, or the shop."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.payments.charging import KEYS_LAST, RETRY_AFTER, Ending, Payment
-from shared.events import Envelope, Event
+from shared.events import OURS, Envelope, Event
 from shared.events.payments import PaymentRefunded, RefundFailed
 from shared.money import Money
 from shared.records import replace
@@ -24,10 +24,20 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a shop says it has given back."""
+    """What a shop says it has given back; or orders, that a person gave it back by hand."""
 
     source: str
     reference: str
+
+    @property
+    def by_hand(self) -> bool:
+        """It is our own orders that says so, of what we had taken."""
+        return self.source.startswith(OURS)
+
+    @property
+    def taken_by(self) -> str | None:
+        """Whose the money must have been for this to count: a shop's, or None, ours."""
+        return None if self.by_hand else self.source
 
 
 RefundKey = tuple[str, str]
@@ -37,7 +47,7 @@ RefundKey = tuple[str, str]
 @dataclass(frozen=True)
 class Refund:
     """What is known of one refund. `reason` is set once orders has asked for it, with `asked_by` where a person or a system
-    did; `told` once a shop says it is done."""
+    did; `told` once a shop, or a person of ours, says it is done."""
 
     id: str
     order_id: str
@@ -133,7 +143,7 @@ def merge(known: Refund | None, said: Refund) -> Refund:
         known,
         reason=known.reason or said.reason,
         asked_by=known.asked_by or said.asked_by,
-        told=known.told or said.told,
+        told=said.told if said.told and said.told.by_hand else known.told or said.told,
     )
 
 
@@ -158,15 +168,15 @@ def settle(payment: Payment, refunds: Iterable[Refund], now: datetime) -> list[R
 def _settle(payment: Payment, refund: Refund, left: int, now: datetime) -> Refund:
     if payment.ending is None or refund.state not in (State.WAITING, State.AWAITING_SHOP):
         return refund
-    if refund.reason and refund.told and refund.told.source != payment.terms.collected_by:
+    if refund.reason and refund.told and refund.told.taken_by != payment.terms.collected_by:
         refund = replace(refund, told=None)  # a stranger's word, under the id of what orders asked for
     if refund.state is State.WAITING and (failure := _objection(payment, refund, left)):
         return replace(refund, state=State.FAILED, failure=failure)
+    if refund.told is not None:
+        return replace(refund, state=State.REFUNDED, reference=refund.told.reference)
     if payment.terms.collected_by is None:
         return replace(refund, state=State.DUE, due_at=now)
-    if refund.told is None:
-        return replace(refund, state=State.AWAITING_SHOP)
-    return replace(refund, state=State.REFUNDED, reference=refund.told.reference)
+    return replace(refund, state=State.AWAITING_SHOP)
 
 
 def _objection(payment: Payment, refund: Refund, left: int) -> str | None:
@@ -177,7 +187,7 @@ def _objection(payment: Payment, refund: Refund, left: int) -> str | None:
         return f"{refund.amount} of a payment in {payment.terms.amount.currency}"
     if refund.amount.amount > left:
         return f"{refund.amount} is more than is left of what was captured, {payment.terms.amount}"
-    if refund.told and refund.told.source != payment.terms.collected_by:
+    if refund.told and refund.told.taken_by != payment.terms.collected_by:
         return f"{refund.told.source} says it refunded what {payment.terms.collected_by or 'we'} took"
     return None
 
@@ -216,6 +226,14 @@ def _came_back(refund: Refund, returned: Returned) -> Refund:
     return replace(refund, state=State.FAILED, reference=None, failure=failure, due_at=None)
 
 
+def entered_as(known: Mapping[RefundKey, Refund], key: RefundKey, answer: Answer) -> RefundKey:
+    """Which refund the answer is about. What the provider sent without a word, a person may have entered, by its reference."""
+    if not isinstance(answer, Returned):
+        return key
+    in_books = (each.key for each in known.values() if each.order_id == key[0] and each.reference == answer.reference)
+    return next(in_books, key)
+
+
 def has_come_back(before: Refund | None, after: Refund) -> bool:
     """Whether money that had gone is ours again."""
     return before is not None and before.state is State.REFUNDED and after.state is State.FAILED
@@ -231,7 +249,7 @@ def follows(before: Refund | None, after: Refund) -> list[Event]:
     if before is not None and before.state is after.state:
         return []
     match after.state:
-        case State.REFUNDED if after.told is None:
+        case State.REFUNDED if after.told is None or after.told.by_hand:
             assert after.reference is not None
             return [PaymentRefunded(order_id=after.order_id, refund_id=after.id, amount=after.amount, reference=after.reference)]
         case State.FAILED:

@@ -16,6 +16,7 @@ from shared.events.fields import (
     PaymentChoice,
     PaymentReceipt,
     Reason,
+    text,
 )
 from shared.money import Money
 
@@ -128,7 +129,8 @@ class OrderCancelled(Event, type="order.cancelled"):
 class RefundRequested(Event, type="refund.requested"):
     """Orders owes the shopper money back. Payments sends it; for an order whose shop took the money
     (`collected_by`), that shop does, and says so with payment.refunded. `asked_by` is whose token asked for it; nobody's where
-    the order was cancelled."""
+    the order was cancelled. With `by_hand`, the reference of a transfer, it has gone already: a person gave it back, and nobody
+    is to send anything."""
 
     order_id: OrderId
     refund_id: str
@@ -136,9 +138,11 @@ class RefundRequested(Event, type="refund.requested"):
     reason: Reason
     collected_by: str | None = None
     asked_by: str | None = None
+    by_hand: Annotated[str, text(200)] | None = None
 
     def note(self) -> str:
-        return f"{self.amount}: {self.reason}"
+        how = f"; given back by hand by {self.asked_by}: {self.by_hand}" if self.by_hand else ""
+        return f"{self.amount}: {self.reason}{how}"
 
 
 class OrderCompleted(Event, type="order.completed"):

@@ -8,6 +8,11 @@ from tests.journeys.test_cancelled_too_late import complaints
 from tests.journeys.test_doctor import an_hour_later
 
 
+def how_to_go_on(order_id: str) -> str:
+    again = f"ask for the refund again (POST /api/orders/{order_id}/refunds)"
+    return f"{again}, or give it back by hand and say so there (by_hand)"
+
+
 async def test_a_cancelled_order_whose_money_came_back_is_held_until_it_went(shop: Shop, sku: str) -> None:
     await shop.sell(sku)
     order_id = await shop.order(sku, channel="card", token="tok_refund_fails", ship_to=NOWHERE)
@@ -23,10 +28,21 @@ async def test_a_cancelled_order_whose_money_came_back_is_held_until_it_went(sho
     assert (held["refunded"]["amount"], held["refunds"][0]["state"]) == (0, "failed")
     assert [charge["refunded"] for charge in await shop.ledger(order_id)] == [0]
     (finding,) = await an_hour_later(shop, sku)
-    assert (finding.whose, finding.next) == (Whose.PERSON, "ask for the refund again, or give it back by hand")
+    assert (finding.whose, finding.next) == (Whose.PERSON, how_to_go_on(order_id))
     assert await complaints(shop, order_id) == []
     forgotten = "DELETE FROM payments.ledger_return WHERE order_id = $1"
     assert any("refunded 0, ledger 29900" in complaint for complaint in await complaints(shop, order_id, forgotten))
+
+    said = await shop.tell(order_id, "refunds", amount=29900, reason="card closed", by_hand="SEPA-1")
+    assert said.status_code == 201
+    told = await shop.bus.expect(PaymentRefunded, order_id=order_id, refund_id=said.json()["refund_id"])
+    settled = await shop.until(order_id, "cancelled")
+    assert (told.reference, settled["refunded"]["amount"]) == ("SEPA-1", 29900)
+    assert [each["by_hand"] for each in settled["refunds"] if each["state"] == "refunded"] == ["SEPA-1"]
+    assert [charge["refunded"] for charge in await shop.ledger(order_id)] == [0]
+    assert await complaints(shop, order_id) == []
+    sent_too = "UPDATE payments.refund SET attempted_at = now() WHERE order_id = $1 AND told_reference = 'SEPA-1'"
+    assert any("went by hand (SEPA-1)" in complaint for complaint in await complaints(shop, order_id, sent_too))
 
 
 async def test_a_parcel_that_has_arrived_does_not_hide_money_that_came_back(shop: Shop, sku: str) -> None:
@@ -41,5 +57,5 @@ async def test_a_parcel_that_has_arrived_does_not_hide_money_that_came_back(shop
     (finding,) = await an_hour_later(shop, sku)
     await shop.tell(order_id, "release")
 
-    assert finding.next == "ask for the refund again, or give it back by hand, then release it"
+    assert finding.next == f"{how_to_go_on(order_id)}, then release it"
     assert (await shop.ask(order_id))["status"] in ("delivered", "completed")

@@ -1,6 +1,6 @@
 """One history: a random number of orders, everything that can happen to them, and the end to which it comes."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -92,7 +92,7 @@ class History:
         self.channels: dict[str, Channel] = {each.name: each for each in (self.card, self.redirect, Invoice())}
         self.carriers: dict[str, AnyCarrier] = {CarrierName.OWN_FLEET: self.fleet, CarrierName.DHL: self.dhl}
         self.texts = Texts(bus)
-        self.people = People(bus, self._let_try_again)
+        self.people = People(bus, self._let_try_again, self._sent_by_provider)
         self.people.bad_day = a_bad_day
         self.broken: set[str] = set()
         self.in_hand: list[InHand] = []
@@ -144,7 +144,7 @@ class History:
             return True
         if self.bus.queues:  # what was not asked for again, too late, was said at once
             return True
-        if self._partners_go_on() or self.people.answer_holds() or self.people.give_back():
+        if self._partners_go_on() or self.people.look_there_first() or self.people.answer_holds() or self.people.give_back():
             return True
         dues = [due - service.off for service in self.bus.services.values() for due in service.tables.next_due()]
         dues += [letter.due for letter in self.bus.letters if letter.due]
@@ -283,6 +283,10 @@ class History:
         if shipment := self.bus.logistics.shipments.get(order_id):
             self.dhl.try_again(shipment.reference)
             self.fleet.try_again(shipment.reference)
+
+    def _sent_by_provider(self, order_id: str) -> Mapping[str, int]:
+        charges = [each.charges[order_id] for each in (self.card, self.redirect) if order_id in each.charges]
+        return charges[0].sent_back if charges else {}
 
     def _stock(self) -> None:
         """Pieces on two shelves of each article, and the price list."""

@@ -1,9 +1,10 @@
 """Shoppers, shops and operators: they order, call off, release, refund and repeat themselves at random moments."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from random import Random
+from typing import NamedTuple
 
 from services.inventory import shelf
 from services.inventory import store as inventory_store
@@ -65,12 +66,23 @@ def an_order(random: Random, order_id: str) -> Event:
     )
 
 
+class Transfer(NamedTuple):
+    """Money that a clerk gave back by a way of his own, in fen."""
+
+    order_id: str
+    reference: str
+    amount: int
+
+
 class People:
     """Everybody who decides something, each with a random mind."""
 
-    def __init__(self, bus: Bus, let_try_again: Callable[[str], None]) -> None:
+    def __init__(
+        self, bus: Bus, let_try_again: Callable[[str], None], sent_by_provider: Callable[[str], Mapping[str, int]]
+    ) -> None:
         self.bus = bus
         self.let_try_again = let_try_again
+        self.sent_by_provider = sent_by_provider
         orders = bus.random.choice((1, 1, 2, 3))
         self.to_come = [(an_order(bus.random, f"T-{n}"), bus.random.choice(SHOPS)) for n in range(orders)]
         if bus.random.random() < 0.05:  # another shop uses the same id, or a shop says it once more
@@ -81,6 +93,7 @@ class People:
         self.releases: dict[str, int] = {}
         self.given_back: set[str] = set()
         self.asked_again: Counter[str] = Counter()
+        self.transfers: list[Transfer] = []
         self.sold: list[tuple[OrderPaid, str]] = []
         self.sent_back: Counter[str] = Counter()
         self.strangers: list[tuple[str, str]] = []
@@ -113,7 +126,9 @@ class People:
                 refund_id = f"R-{self.bus.draw()}"
                 amount = self.bus.random.choice((None, 1, 100, 29900))
                 order = self.bus.orders.orders.get(order_id)
-                if order and order.cancel_reason:
+                if order and order.captured and self.bus.random.random() < 0.5:
+                    self.give_by_hand(order)
+                elif order and order.cancel_reason:
                     self.ask_again(order)
                 else:
                     self.decide(order_id, lambda order, now: lifecycle.refund(order, refund_id, amount, "scratched"))
@@ -142,7 +157,8 @@ class People:
                     return True
                 if self.decide(order.id, lambda order, now: lifecycle.cancel(order, "no way", now)) or self.release(order.id):
                     return True
-                if self.ask_again(order):
+                by_hand_first = self.bus.random.random() < 0.5
+                if (by_hand_first and self.give_by_hand(order)) or self.ask_again(order) or self.give_by_hand(order):
                     return True
         return False
 
@@ -158,6 +174,39 @@ class People:
             self.asked_again[order.id] += 1
             self.given_back |= refused
         return done
+
+    def look_there_first(self) -> bool:
+        """A clerk finds in the provider's books what it sent without a word, and enters it."""
+        for order in list(self.bus.orders.orders.values()):
+            sent = self.sent_by_provider(order.id)
+            for id, refund in order.refunds.items():
+                if refund.is_refused and id in sent and not lifecycle.refund_by(order, f"re_{id}"):
+                    return self._say_by_hand(Transfer(order.id, f"re_{id}", sent[id]))
+        return False
+
+    def give_by_hand(self, order: Order) -> bool:
+        """A clerk transfers what is left or a part of it, unless the provider sent it after all, and says so, maybe again."""
+        if self.look_there_first():
+            return True
+        if (before := [each for each in self.transfers if each.order_id == order.id]) and self.bus.random.random() < 0.5:
+            self._say_by_hand(self.bus.random.choice(before))
+        left = order.captured - order.refund_asked
+        amount = min(self.bus.random.choice((1, 100, left)), left) + self.bus.strikes(0.1)
+        transfer = Transfer(order.id, f"bank-{self.bus.draw()}", amount)
+        done = self._say_by_hand(transfer)
+        if done:
+            self.transfers.append(transfer)
+        return done
+
+    def _say_by_hand(self, transfer: Transfer) -> bool:
+        """As services/orders/api.py does."""
+        new_id = f"R-{self.bus.draw()}"
+
+        def decide(order: Order, now: datetime) -> Order:
+            refund_id = lifecycle.refund_by(order, transfer.reference) or new_id
+            return lifecycle.refund(order, refund_id, transfer.amount, "card closed", "a clerk", transfer.reference)
+
+        return self.decide(transfer.order_id, decide)
 
     def release(self, order_id: str) -> bool:
         """Send a held order on its way."""

@@ -44,9 +44,6 @@ def broken(history: History) -> list[str]:
 
 
 def _is_over(history: History, order: Order) -> Iterator[str]:
-    charge = history.card.charges.get(order.id)
-    if order.status is Status.HELD and order.is_refund_refused and charge and charge.fate == "takes, keeps":
-        return  # an operator has asked for it again and again
     if order.status not in ENDED:
         yield f"it is stuck, held for {[hold.reason for hold in order.open_holds]}"
 
@@ -112,8 +109,9 @@ def _has_its_money(history: History, order: Order) -> Iterator[str]:
             yield f"its charge never ended: {payment and payment.state}"
     charges = [each.charges[order.id] for each in (history.card, history.redirect) if order.id in each.charges]
     if charges and payment and not payment.doubt:
-        if charges[0].taken != captured - refunded:
-            yield f"the provider has {charges[0].taken} of it, the ledger says {captured - refunded}"
+        by_hand = sum(each.amount for each in history.people.transfers if each.order_id == order.id)
+        if charges[0].taken != captured - refunded + by_hand:
+            yield f"the provider has {charges[0].taken} of it, the ledger says {captured - refunded}, {by_hand} went by hand"
         if charges[0].status in ("open", "held"):
             yield f"at the provider the charge is still {charges[0].status}, here it is {payment.state}"
     if payment and payment.asked_at and order.payment_voided == "the stock was set aside no longer":

@@ -107,6 +107,16 @@ def facts_for_payments_of_a_shops_order(id: str) -> list[Event]:
     ]
 
 
+def facts_for_payments_and_a_refund_by_hand(id: str) -> list[Event]:
+    part = {"order_id": id, "amount": Money(amount=100, currency="CNY"), "reason": "scratched"}
+    return from_us(
+        a_placed_order(id, channel="invoice"),
+        StockReserved(order_id=id, allocations=()),
+        RefundRequested.model_validate(part | {"refund_id": f"{id}:R-1", "asked_by": "a clerk", "by_hand": "SEPA-1"}),
+        RefundRequested.model_validate(part | {"refund_id": f"{id}:R-2"}),
+    )
+
+
 def facts_for_logistics(id: str) -> list[Event]:
     return from_us(
         a_paid_order(id),
@@ -122,6 +132,7 @@ STORIES = {
     "inventory": facts_for_inventory,
     "payments": facts_for_payments,
     "payments, of a shop's order": facts_for_payments_of_a_shops_order,
+    "payments, given back by hand": facts_for_payments_and_a_refund_by_hand,
     "logistics": facts_for_logistics,
 }
 

@@ -184,6 +184,19 @@ def test_it_finds_money_that_came_back_and_is_not_in_the_ledger(monkeypatch: pyt
     assert finds_something()
 
 
+def test_it_finds_money_that_went_by_hand_and_that_the_provider_is_asked_for_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    merge = refunds.merge
+    monkeypatch.setattr(refunds, "merge", lambda known, said: merge(known, replace(said, told=None) if said.reason else said))
+
+    assert finds_something()
+
+
+def test_it_finds_a_transfer_that_counts_twice_because_it_was_said_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "refund_by", lambda order, reference: None)
+
+    assert finds_something()
+
+
 def test_it_finds_pieces_that_are_sold_again_although_their_parcel_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
     def gives_back(each: reservation.Reservation) -> bool:
         return bool(each.allocations) and (each.cancelled or each.expired)

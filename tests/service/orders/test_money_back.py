@@ -1,8 +1,12 @@
 """Money that goes back: heard early, refused, or all of it before there is a parcel."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from shared.database import Tx
 from shared.events.orders import OrderCancelled, OrderHeld, OrderPlaced, RefundRequested
 from shared.events.payments import PaymentCaptured, PaymentRefunded, RefundFailed
 from shared.events.shipments import ShipmentInTransit
@@ -91,11 +95,8 @@ async def test_an_order_whose_money_all_went_back_before_it_had_a_parcel_is_call
 async def test_a_refused_refund_of_a_cancelled_order_is_asked_for_again_and_seen_until_it_went(
     bus: Bus, orders: Client, sku: str
 ) -> None:
-    id = await paid(bus, orders, sku)
-    await orders.post(f"/api/orders/{id}/cancel")
-    failed = RefundFailed(order_id=id, refund_id=f"{id}:cancel", reason="account closed")
-    await bus.publish(failed, source="/orderbus/payments")
-    held = await until(orders, id, "held")
+    id = await refused(bus, orders, sku)
+    held = (await orders.get(f"/api/orders/{id}")).json()
 
     asked = await orders.post(f"/api/orders/{id}/refunds")
     twice = await orders.post(f"/api/orders/{id}/refunds")
@@ -107,6 +108,71 @@ async def test_a_refused_refund_of_a_cancelled_order_is_asked_for_again_and_seen
     assert (request.refund_id, request.amount.amount) == (asked.json()["refund_id"], 29900)
     await bus.publish(given_back(id, refund_id=request.refund_id), source="/orderbus/payments")
     await until(orders, id, "cancelled")
+
+
+BY_HAND = {"amount": 29900, "reason": "card closed", "by_hand": "SEPA-1"}
+
+
+async def refused(bus: Bus, orders: Client, sku: str) -> str:
+    """A cancelled order whose money the provider would not send."""
+    id = await paid(bus, orders, sku)
+    await orders.post(f"/api/orders/{id}/cancel")
+    failed = RefundFailed(order_id=id, refund_id=f"{id}:cancel", reason="account closed")
+    await bus.publish(failed, source="/orderbus/payments")
+    await until(orders, id, "held")
+    return id
+
+
+async def test_what_was_given_back_by_hand_is_said_once_however_often_and_at_once_it_is_told(
+    bus: Bus, orders: Client, sku: str
+) -> None:
+    id = await refused(bus, orders, sku)
+
+    said = await asyncio.gather(*(orders.post(f"/api/orders/{id}/refunds", json=BY_HAND) for _ in range(5)))
+    other = await orders.post(f"/api/orders/{id}/refunds", json=BY_HAND | {"by_hand": "SEPA-2"})
+    asked = await orders.post(f"/api/orders/{id}/refunds")
+
+    assert {answer.status_code for answer in said} == {201}
+    assert len({answer.json()["refund_id"] for answer in said}) == 1
+    assert (other.status_code, asked.status_code) == (409, 409)
+    request = await bus.expect(RefundRequested, order_id=id, by_hand="SEPA-1")
+    assert request.asked_by
+    assert len(bus.all(RefundRequested, order_id=id, by_hand="SEPA-1")) == 1
+    gone = PaymentRefunded(order_id=id, refund_id=request.refund_id, amount=request.amount, reference="SEPA-1")
+    await bus.publish(gone, source="/orderbus/payments")
+    order = await until(orders, id, "cancelled")
+    (told,) = [each for each in order["refunds"] if each["by_hand"]]
+    assert (told["by_hand"], told["asked_by"], told["state"]) == ("SEPA-1", request.asked_by, "refunded")
+    again = await orders.post(f"/api/orders/{id}/refunds", json=BY_HAND)
+    assert (again.status_code, again.json()["refund_id"]) == (201, request.refund_id)
+    notes = [event["note"] for event in (await orders.get(f"/api/orders/{id}/timeline")).json()["events"]]
+    assert f"299.00 CNY: card closed; given back by hand by {request.asked_by}: SEPA-1" in notes
+
+
+@pytest.mark.parametrize("missing", ["amount", "reason"])
+async def test_of_what_was_given_back_by_hand_amount_and_reason_are_said(orders: Client, order_id: str, missing: str) -> None:
+    body = {name: value for name, value in BY_HAND.items() if name != missing}
+
+    assert (await orders.post(f"/api/orders/{order_id}/refunds", json=body)).status_code == 422
+
+
+async def test_nothing_is_given_back_by_hand_while_a_process_of_the_release_before_may_run(
+    monkeypatch: pytest.MonkeyPatch, bus: Bus, orders: Client, sku: str
+) -> None:
+    id = await refused(bus, orders, sku)
+    begun, an_hour = Tx.__init__, datetime.now(UTC) + timedelta(hours=1)
+
+    def begin(tx: Tx, *args: Any) -> None:
+        begun(tx, *args)
+        tx.alone_since = an_hour
+
+    monkeypatch.setattr(Tx, "__init__", begin)
+    early = await orders.post(f"/api/orders/{id}/refunds", json=BY_HAND)
+
+    assert early.status_code == 409
+    assert f"say from {an_hour:%Y-%m-%d %H:%M} UTC on" in early.json()["detail"]
+    monkeypatch.undo()
+    assert (await orders.post(f"/api/orders/{id}/refunds", json=BY_HAND)).status_code == 201
 
 
 async def test_a_parcel_that_had_left_before_the_cancellation_is_seen_until_somebody_has_seen_to_it(

@@ -80,6 +80,44 @@ async def test_more_than_was_captured_is_never_refunded(payments: Client, sandbo
     assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [20000]
 
 
+async def test_what_was_given_back_by_hand_is_entered_told_and_not_sent(
+    payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str
+) -> None:
+    await order(bus, order_id, "card", "tok_ok")
+    await bus.expect(PaymentCaptured, order_id=order_id)
+    by_hand = a_refund_request(order_id, refund_id=f"{order_id}:hand", asked_by="lin.clerk", by_hand="SEPA-1")
+
+    await bus.publish(by_hand, by_hand)
+
+    told = await bus.expect(PaymentRefunded, order_id=order_id)
+    await bus.publish(a_refund_request(order_id, amount=1, refund_id=f"{order_id}:more"))
+    await bus.expect(RefundFailed, order_id=order_id, refund_id=f"{order_id}:more")
+    assert (told.refund_id, told.amount, told.reference) == (f"{order_id}:hand", PRICE, "SEPA-1")
+    assert await given_back(house, order_id) == (PRICE.amount, PRICE.amount)
+    assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [0]
+    assert len(bus.all(PaymentRefunded, order_id=order_id)) == 1
+
+
+async def test_what_was_sent_without_a_word_and_entered_by_hand_may_come_back(
+    payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str
+) -> None:
+    await order(bus, order_id, "card", "tok_ok")
+    await bus.expect(PaymentCaptured, order_id=order_id)
+    await sandbox.post("/sandbox/faults", json={"partner": "stripe", "error_rate": 1})
+    await bus.publish(a_refund_request(order_id))
+    await until_asked_days_ago(house, "refund", order_id)
+    await sandbox.delete("/sandbox/faults")
+    await bus.expect(RefundFailed, order_id=order_id)
+    await bus.publish(a_refund_request(order_id, refund_id=f"{order_id}:hand", by_hand="re_1"))
+    await bus.expect(PaymentRefunded, order_id=order_id, reference="re_1")
+    body = that_it_failed(order_id)
+
+    assert (await payments.post(WEBHOOK, content=body, headers=signed(body))).status_code == 200
+
+    assert "re_1 and came back" in (await bus.expect(RefundFailed, order_id=order_id, refund_id=f"{order_id}:hand")).reason
+    assert await given_back(house, order_id) == (0, 0)
+
+
 async def test_a_refund_of_a_declined_payment_fails(payments: Client, bus: Bus, order_id: str) -> None:
     await order(bus, order_id, "card", "tok_declined")
     await bus.publish(a_refund_request(order_id))

@@ -13,12 +13,14 @@ from deploy.doctor.unheard import nothing_known, said_at, unheard
 from services.inventory.reservation import Reservation
 from services.logistics.shipping import Shipment
 from services.orders import lifecycle
+from services.orders.learning import learn
 from services.orders.lifecycle import Order
 from services.payments.charging import Ending, Payment
 from services.payments.facts import Placed
 from shared.events import Event
 from shared.events.fields import Allocation, OrderedLine
-from tests.unit.orders.telling import TOTAL, an_order, captured, pushed, reserved, shipped
+from shared.events.orders import RefundRequested
+from tests.unit.orders.telling import TOTAL, an_order, captured, pushed, refused, reserved, shipped
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ONE = UUID(int=1)
@@ -95,6 +97,27 @@ def test_a_cancellation_and_the_refund_that_follows_are_said_again() -> None:
     case = a_case(order=cancelled, reservation=STOCKED, payment=CHARGED)
 
     assert words(diagnose(case, NOW)) == ["order.cancelled", "refund.requested"]
+
+
+def test_a_refused_refund_is_a_persons_who_is_told_how_to_say_that_it_went_by_hand() -> None:
+    cancelled = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
+    part = lifecycle.refund(cancelled, "hand-1", 100, "card closed", "lin", "SEPA-1")
+
+    (finding,) = diagnose(a_case(order=part), NOW)
+
+    assert (finding.whose, finding.found) == (
+        Whose.PERSON,
+        "held: refund refused: account closed; lin gave back 100 minor units by hand: SEPA-1",
+    )
+    assert "give it back by hand and say so there (by_hand)" in finding.next
+    assert "POST /api/orders/T-1/refunds" in finding.next
+
+
+def test_that_it_went_by_hand_is_said_again_as_such() -> None:
+    cancelled = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
+    by_hand = lifecycle.refund(cancelled, "hand-1", TOTAL.amount, "card closed", "lin", "SEPA-1")
+
+    assert [event.by_hand for _, event in unheard(a_case(order=by_hand)) if isinstance(event, RefundRequested)] == ["SEPA-1"]
 
 
 def test_a_partner_that_does_not_answer_is_asked_again_by_the_service() -> None:

@@ -190,6 +190,49 @@ def test_a_claim_that_came_before_its_order_and_proves_foreign_fails() -> None:
     assert settled(a_captured_payment(collected_by=SHOP), claim)[0].state is State.FAILED
 
 
+BY_HAND = Told("/orderbus/orders", "SEPA-1")
+
+
+def test_what_a_person_gave_back_by_hand_has_gone_and_nobody_is_asked_for_it() -> None:
+    payment, asked = a_captured_payment(), a_refund(told=BY_HAND, asked_by="lin")
+
+    done = settled(payment, asked)[0]
+
+    assert (done.state, done.reference, done.due_at) == (State.REFUNDED, "SEPA-1", None)
+    assert refunds.follows(None, done) == [PaymentRefunded(order_id="T-1", refund_id="R-1", amount=PRICE, reference="SEPA-1")]
+    assert [(entry.kind, entry.reference) for entry in ledger.of_refund(payment, None, done)] == [("refunded", "SEPA-1")]
+    assert settled(payment, refunds.merge(done, asked)) == [done]
+    assert settled(a_payment(terms()), asked)[0].state is State.WAITING
+
+
+def test_more_than_is_left_does_not_count_though_it_went_by_hand() -> None:
+    first, second = settled(a_captured_payment(), a_refund(), a_refund(id="R-2", told=BY_HAND))
+
+    assert (first.state, second.state) == (State.DUE, State.FAILED)
+
+
+def test_a_word_by_hand_does_not_stand_for_what_a_shop_took() -> None:
+    assert settled(a_captured_payment(collected_by=SHOP), a_refund(told=BY_HAND))[0].state is State.AWAITING_SHOP
+
+
+def test_a_strangers_word_under_its_id_does_not_have_the_money_sent_as_well() -> None:
+    for first, second in ((a_refund(reason=None, told=STRANGER), a_refund(told=BY_HAND)),):
+        assert settled(a_captured_payment(), refunds.merge(first, second))[0].reference == "SEPA-1"
+        assert settled(a_captured_payment(), refunds.merge(second, first))[0].reference == "SEPA-1"
+
+
+def test_what_the_provider_sent_without_a_word_and_a_person_entered_may_come_back_like_any_other() -> None:
+    unanswered = replace(a_refund(), state=State.FAILED, failure="look there first")
+    found = settled(a_captured_payment(), a_refund(id="hand-1", told=Told("/orderbus/orders", "re_1")))[0]
+    other = replace(found, order_id="T-2")
+    known = {each.key: each for each in (unanswered, other, found)}
+
+    assert refunds.entered_as(known, unanswered.key, Returned("re_1", "failed")) == found.key
+    assert refunds.answered(found, Returned("re_1", "failed"), NOW).state is State.FAILED
+    assert refunds.entered_as(known, unanswered.key, Returned("re_2", "failed")) == unanswered.key
+    assert refunds.entered_as(known, unanswered.key, Sent("re_1")) == unanswered.key
+
+
 STRANGER = Told("/shops/other", "x")
 ONE_FEN = Money(amount=1, currency="CNY")
 
