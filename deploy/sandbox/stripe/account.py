@@ -70,6 +70,7 @@ class Account:
             metadata=metadata,
             status=intent.refund_statuses[0],
         )
+        refunds.becomes(refund, intent, refund.status)
         self._refunds[refund.id] = refund
         return refund
 

@@ -44,6 +44,7 @@ CARDS: dict[str, Card] = {
     "tok_server_error_untold": Card(call="fails_after"),
     "tok_slow": Card(call="slow"),
     "tok_refund_fails": Card(refund=("succeeded", "failed")),
+    "tok_refund_fails_at_once": Card(refund=("failed",)),
     "tok_refund_pending": Card(refund=("pending", "succeeded")),
     "tok_refund_pending_fails": Card(refund=("pending", "failed")),
 }

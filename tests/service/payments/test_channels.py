@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
 from services.payments import channels, refunds
 from services.payments.channels import Channel
 from services.payments.channels.card import Card
+from services.payments.channels.redirect import Redirect
 from services.payments.channels.stripe import Stripe
 from services.payments.charging import Errand, Payment, learn
 from services.payments.facts import Captured, Opened, Placed, Refused, Reserved
@@ -140,3 +142,16 @@ async def test_what_a_channel_can_never_do_is_refused_with_a_reason(channel: Cha
     hopeless = replace(payment, id=uuid7(), placed=replace(payment.terms, token="tok_no_such"))
 
     assert await channel.carry_out(Errand.CHARGE, hopeless) == Refused("resource_missing")
+
+
+@pytest.mark.parametrize("name", ["card", "redirect"])
+async def test_a_key_that_the_provider_does_not_take_says_nothing_of_the_money(channel: Channel, payment: Payment) -> None:
+    captured = await paid(channel, payment)
+    half = refunds.Refund(id=f"{payment.order_id}:1", order_id=payment.order_id, amount=Money(amount=14950, currency="CNY"))
+    stripe = Stripe.of(settings().model_copy(update={"stripe_secret_key": SecretStr("sk_that_has_ended")}))
+    shut_out = Card(stripe) if channel.name == "card" else Redirect(stripe, "https://shop.example")
+
+    with pytest.raises(PartnerUnknown, match="HTTP 401 Invalid API Key"):
+        await shut_out.carry_out(Errand.CHARGE, replace(payment, id=uuid7()))
+    with pytest.raises(PartnerUnknown, match="HTTP 401 Invalid API Key"):
+        await shut_out.refund(captured, half)

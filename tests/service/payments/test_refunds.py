@@ -337,6 +337,20 @@ async def test_money_that_was_sent_and_comes_back_is_ours_again_and_is_told(
     assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [0]
 
 
+async def test_a_refund_that_the_provider_answers_has_failed_was_never_sent(
+    payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str
+) -> None:
+    await order(bus, order_id, "card", "tok_refund_fails_at_once")
+    await bus.expect(PaymentCaptured, order_id=order_id)
+
+    await bus.publish(a_refund_request(order_id))
+
+    assert (await bus.expect(RefundFailed, order_id=order_id)).reason == "expired_or_canceled_card"
+    assert bus.all(PaymentRefunded, order_id=order_id) == []
+    assert await given_back(house, order_id) == (0, 0)
+    assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [0]
+
+
 async def test_it_can_be_asked_for_again_under_another_id_and_is_not_by_itself(
     payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str
 ) -> None:

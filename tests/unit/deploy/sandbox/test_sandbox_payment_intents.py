@@ -257,6 +257,16 @@ async def test_what_a_bank_decides_on_a_refund_later_is_told_by_a_webhook(
     assert [charge["refunded"] for charge in (await control.get("/sandbox/ledger")).json()["charges"]] == [100 - kept]
 
 
+async def test_a_refund_that_fails_at_once_leaves_the_money_where_it_is(
+    stripe: httpx.AsyncClient, control: httpx.AsyncClient
+) -> None:
+    intent = (await stripe.post("/payment_intents", data=a_charge("tok_refund_fails_at_once", amount=100))).json()
+    refund = (await stripe.post("/refunds", data={"payment_intent": intent["id"]})).json()
+
+    assert (refund["status"], refund["failure_reason"]) == ("failed", "expired_or_canceled_card")
+    assert [charge["refunded"] for charge in (await control.get("/sandbox/ledger")).json()["charges"]] == [0]
+
+
 async def test_a_refund_of_a_third_decimal_is_refused_like_a_charge(stripe: httpx.AsyncClient) -> None:
     intent = (await stripe.post("/payment_intents", data=a_charge(amount=5120, currency="kwd"))).json()
     refused = await stripe.post("/refunds", data={"payment_intent": intent["id"], "amount": "125"})
