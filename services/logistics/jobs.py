@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+import structlog
+
 from services.logistics import notify as messages
 from services.logistics import progress, shipping, sms, store, views
 from services.logistics.carriers import carriers
@@ -27,6 +29,8 @@ other parcels with the same carrier is told of those too."""
 
 UNKNOWN_SCANS_KEPT = timedelta(days=30)
 """Longer than a booking goes on that was not answered: a person sees that within hours."""
+
+log = structlog.get_logger()
 
 every = Duties()
 
@@ -63,9 +67,14 @@ async def _record(kind: Kind, tx: Tx, answered: Sequence[tuple[Errand, Answer]])
     """Add the answers to what is known, and say when those who did not answer are asked again."""
     before = await store.lock(tx, {errand.shipment.order_id for errand, _ in answered})
     after = dict(before)
+    whose = await store.orders_of(tx, {answer.waybill for _, answer in answered if isinstance(answer, Booked)})
     for errand, answer in answered:
         id = errand.shipment.order_id
-        after[id] = shipping.learn(after[id], answer, tx.now)
+        if isinstance(answer, Booked) and whose.setdefault((after[id].carrier, answer.waybill), id) != id:
+            log.error("a carrier gave a waybill that another shipment has", carrier=after[id].carrier, waybill=answer.waybill)
+            after[id] = shipping.learn(after[id], shipping.ANOTHERS_WAYBILL, tx.now)
+        else:
+            after[id] = shipping.learn(after[id], answer, tx.now)
     await progress.settle(tx, before, after)
     labels = {
         errand.shipment.shipment_id: answer.label

@@ -63,6 +63,10 @@ class Refused:
     reason: str
 
 
+ANOTHERS_WAYBILL = Refused("the carrier gave a waybill number that another parcel of ours has; to be settled with the carrier")
+"""Under that number this one's shopper would follow, and this one be taken for, the other. It is not named: it is the other's."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotBooked:
     """The carrier knows nothing of the parcel."""

@@ -75,6 +75,14 @@ async def lock_scanned(tx: Tx, waybills: Collection[str]) -> dict[str, Shipment]
     return {row["order_id"]: shipment_of(row) for row in rows}
 
 
+async def orders_of(tx: Tx, waybills: Collection[str]) -> dict[tuple[str | None, str], str]:
+    """The orders whose parcels have these numbers, by carrier and number."""
+    if not waybills:
+        return {}
+    rows = await tx.fetch("SELECT carrier, waybill, order_id FROM shipment WHERE waybill = any($1::text[])", sorted(waybills))
+    return {(row["carrier"], row["waybill"]): row["order_id"] for row in rows}
+
+
 async def allot_serials(tx: Tx, count: int) -> list[int]:
     """The next numbers of our own fleet's range; nobody else gets them."""
     rows = await tx.fetch("SELECT nextval('fleet_serial') AS serial FROM generate_series(1, $1::integer)", count)

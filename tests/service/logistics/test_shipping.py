@@ -1,16 +1,22 @@
 """From a paid order to a waybill that the shopper knows."""
 
+import asyncpg
+
+from services.logistics import jobs, store
 from services.logistics.carriers.own_fleet import check_digit
-from shared.events.orders import OrderReleased
-from shared.events.shipments import ShipmentCreated, ShipmentFailed, TrackingPushed
+from services.logistics.shipping import ANOTHERS_WAYBILL, Booked, Errand, Kind, State
+from shared.database import Database
+from shared.events.orders import OrderCancelled, OrderReleased
+from shared.events.shipments import ShipmentCancelled, ShipmentCreated, ShipmentFailed, TrackingPushed
 from shared.events.stock import StockDeducted
 from tests.builders import a_paid_order
-from tests.service.house import Bus, Client
+from tests.service.house import Bus, Client, House
 from tests.service.logistics.parcels import (
     a_phone,
     an_order_abroad,
     an_order_at_home,
     at_dhl,
+    becomes,
     messages_to,
     of_order,
     paid,
@@ -136,6 +142,62 @@ async def test_a_refused_address_fails_with_the_carriers_words_each_time_it_is_r
     shipment = await of_order(logistics, order_id)
     assert (shipment["state"], shipment["reason"]) == ("failed", failed.reason)
     assert await at_dhl(sandbox, failed.shipment_id) == []
+
+
+async def test_a_waybill_that_an_older_parcel_has_goes_to_a_person_and_to_nobody_elses_shopper(
+    bus: Bus, logistics: Client, sandbox: Client, house: House, order_id: str
+) -> None:
+    older, newer = f"{order_id}.older", f"{order_id}.newer"
+    await paid(bus, an_order_abroad(older))
+    pushed = await bus.expect(TrackingPushed, order_id=older)
+    following = str(int(pushed.tracking_number) + 1)  # the sandbox counts them
+    connection = await asyncpg.connect(house.database_url)
+    await connection.execute("UPDATE logistics.shipment SET waybill = $2 WHERE order_id = $1", older, following)
+    await connection.close()
+
+    await paid(bus, an_order_abroad(newer))
+
+    failed = await bus.expect(ShipmentFailed, order_id=newer)
+    [waybill] = await at_dhl(sandbox, failed.shipment_id)
+    assert waybill["tracking_number"] == following
+    assert failed.reason == ANOTHERS_WAYBILL.reason
+    await bus.publish(OrderReleased(order_id=newer, released_by="a clerk"))
+    await bus.expect(ShipmentFailed, order_id=newer, count=2)
+    shipments = [await of_order(logistics, each) for each in (older, newer)]
+    assert [(each["state"], each["waybill"]) for each in shipments] == [("booked", following), ("failed", None)]
+    assert len(await at_dhl(sandbox, failed.shipment_id)) == 1
+    assert not bus.all(TrackingPushed, order_id=newer)
+
+    await bus.publish(OrderCancelled(order_id=newer, reason="changed_mind"))
+    await bus.expect(ShipmentCancelled, order_id=newer)
+
+
+async def test_of_two_parcels_that_are_given_one_waybill_at_the_same_moment_one_has_it(
+    bus: Bus, sandbox: Client, database: Database, order_id: str
+) -> None:
+    first, second = f"{order_id}.1", f"{order_id}.2"
+    await sandbox.post("/sandbox/faults", json={"partner": "dhl", "error_rate": 1})
+    try:
+        await paid(bus, an_order_abroad(first), an_order_abroad(second))
+
+        async def are_known() -> bool:
+            async with database.transaction() as tx:
+                known = await store.lock(tx, [first, second])
+            return len(known) == 2 and all(each.state is State.BOOKING for each in known.values())
+
+        await becomes(are_known)
+        async with database.transaction() as tx:
+            known = await store.lock(tx, [first, second])
+            answer = Booked(f"W-{order_id}")
+            await jobs.book.record(tx, [(Errand(each, Kind.BOOK, 1, None), answer) for each in known.values()])
+            known = await store.lock(tx, [first, second])
+    finally:
+        await sandbox.delete("/sandbox/faults")
+
+    assert [(each.waybill, each.refused) for each in known.values()] == [
+        (answer.waybill, None),
+        (None, ANOTHERS_WAYBILL.reason),
+    ]
 
 
 async def test_a_release_of_what_has_not_failed_ships_nothing_twice(bus: Bus, order_id: str) -> None:

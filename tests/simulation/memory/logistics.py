@@ -54,6 +54,12 @@ async def lock_scanned(tx: Tx, waybills: Collection[str]) -> dict[str, Shipment]
     return {id: known[id] for id in sorted(known) if known[id].waybill in waybills}
 
 
+async def orders_of(tx: Tx, waybills: Collection[str]) -> dict[tuple[str | None, str], str]:
+    return {
+        (each.carrier, each.waybill): id for id, each in _of(tx).shipments.items() if each.waybill in waybills and each.waybill
+    }
+
+
 async def allot_serials(tx: Tx, count: int) -> list[int]:
     return [draw(tx) for _ in range(count)]
 
