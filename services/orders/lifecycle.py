@@ -2,7 +2,7 @@
 they come does not matter; what follows is announced by whichever fact came last."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import chain, count
 from typing import Any, Self
@@ -31,6 +31,9 @@ GIVEN_BACK_FIRST = "refunded"
 """Why an order is called off whose shop gave all of the money back before there was a parcel."""
 
 ASTRAY = "its parcel had left before it was cancelled: stop it on its way, or get it back"
+
+LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC)
+"""Behind it, in some place's clock, there is no date any more."""
 
 
 class Status(StrEnum):
@@ -325,7 +328,7 @@ def completes_at(order: Order, return_window: timedelta) -> datetime | None:
     """When the order will be completed by itself; None when nothing is due."""
     if order.delivered_at is None or order.completed_at or order.cancel_reason:
         return None
-    return order.delivered_at + return_window
+    return min(order.delivered_at, LAST_MOMENT - return_window) + return_window
 
 
 def paid(order: Order) -> OrderPaid:

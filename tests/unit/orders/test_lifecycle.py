@@ -1,6 +1,6 @@
 """An order is what its facts say."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -373,6 +373,17 @@ def test_a_delivered_order_is_completed_once_the_return_window_is_over() -> None
     assert (order.status, after.status) == (Status.DELIVERED, Status.COMPLETED)
     assert lifecycle.completes_at(order, timedelta(days=7)) == NOW + timedelta(days=7)
     assert lifecycle.follows(order, after) == [OrderCompleted(order_id="T-1")]
+
+
+@pytest.mark.parametrize("said", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-08:00"])
+def test_a_delivery_at_the_end_of_the_calendar_is_completed_at_the_last_moment_that_there_is(said: str) -> None:
+    at = datetime.fromisoformat(said)
+    order = an_order(reserved(), captured(), shipped(), heard(ShipmentDelivered(order_id="T-1", shipment_id="s", at=at)))
+
+    for return_window in (timedelta(0), timedelta(days=7)):
+        completed_at = lifecycle.completes_at(order, return_window)
+        assert completed_at == datetime(9999, 12, 31, tzinfo=UTC)
+        assert completed_at.utcoffset() == timedelta(0)
 
 
 def test_an_order_is_completed_once_even_if_money_goes_back_after() -> None:
