@@ -4,6 +4,8 @@ from importlib import import_module
 
 import typer
 
+from deploy.cli.telling import minding_the_output
+
 COMMANDS: dict[str, str | None] = {
     "demo": None,
     "stack": None,  # up, down, status
@@ -33,4 +35,5 @@ def command_line() -> typer.Typer:
 
 
 if __name__ == "__main__":
-    command_line()(prog_name="orderbus")
+    with minding_the_output():
+        command_line()(prog_name="orderbus")

@@ -31,8 +31,10 @@ def audit(
         float | None,
         typer.Option(min=1, max=LONGEST, help="Go on, once in so many seconds, as metrics."),
     ] = None,
-    metrics_port: Annotated[int, typer.Option(min=1, max=65535, help="With --every: where Prometheus scrapes /metrics.")] = 9110,
-    metrics_host: Annotated[str, typer.Option(help="With --every: the address to listen on.")] = "127.0.0.1",
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="With --every: where Prometheus scrapes /metrics. [default: 9110]")
+    ] = None,
+    metrics_host: Annotated[str | None, typer.Option(help="With --every: the address to listen on. [default: 127.0.0.1]")] = None,
 ) -> None:
     """Check the invariants over all four schemas; exit 1 when one does not hold, with the offenders, and 2 when that cannot be
     found out."""
@@ -41,9 +43,15 @@ def audit(
     from deploy.audit import audit as run
     from deploy.cli.addresses import asking_postgres, postgres_url
 
+    if every is not None and as_json:
+        raise typer.BadParameter("--json is for one audit; with --every its metrics say what was found")
+    if every is None and (metrics_port or metrics_host):
+        raise typer.BadParameter("--metrics-port and --metrics-host are for --every")
     url = postgres_url(COULD_NOT_LOOK)
     if every is not None:
-        _keep_auditing(url, timedelta(seconds=every), timedelta(seconds=settle), metrics_host, metrics_port)
+        _keep_auditing(
+            url, timedelta(seconds=every), timedelta(seconds=settle), metrics_host or "127.0.0.1", metrics_port or 9110
+        )
         return
     with explaining_trouble("nothing was found out", COULD_NOT_LOOK), asking_postgres():
         report = asyncio.run(run(url, timedelta(seconds=settle)))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="See, replay and discard what could not be handled.", no_args_is_help=True)
 
 PATH = "/api/dead-letters"
-STATES = ("retrying", "dead", "handled", "discarded")
+AState = StrEnum("AState", ("retrying", "dead", "handled", "discarded"))
+STATES = tuple(AState)
 IDS_AT_ONCE = 50
 
 COLUMNS = 120
@@ -30,7 +32,7 @@ Ids = Annotated[list[UUID] | None, typer.Argument(metavar="[ID]...", help="Lette
 Service = Annotated[list[str] | None, typer.Option("--service", help="Of this service; of all unless said.")]
 Type = Annotated[str | None, typer.Option("--type", help="Of this event type.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="With this in their reason.")]
-State = Annotated[list[str] | None, typer.Option("--state", help=f"In this state: {', '.join(STATES)}. Open ones unless said.")]
+State = Annotated[list[AState] | None, typer.Option("--state", help="In this state. Open ones unless said.")]
 Why = Annotated[str, typer.Option("--why", help="Why: it stays on record, with who.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -51,7 +51,11 @@ def tail(
 ) -> None:
     """Show events as they are said, from a temporary queue of its own, until Ctrl-C."""
     from deploy.cli.addresses import stack
+    from deploy.rabbitmq.systems import is_known
+    from shared.events import EVENTS
 
+    if not is_known(type):
+        fail(f"no event is called {type!r}; there are {', '.join(sorted(EVENTS))}")
     try:
         asyncio.run(_tail(stack()["rabbitmq"]["url"], type, Tail(order, count, write_json if as_json else _line_writer())))
     except KeyboardInterrupt:
@@ -164,8 +168,13 @@ async def _tail(url: str, pattern: str, tail: Tail) -> None:
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def receive(message: AbstractIncomingMessage) -> None:
-            if not over.done() and tail.take(message.body, message.content_type, dict(message.headers)):
-                over.set_result(None)
+            if over.done():
+                return
+            try:
+                if tail.take(message.body, message.content_type, dict(message.headers)):
+                    over.set_result(None)
+            except Exception as error:  # it cannot be shown
+                over.set_exception(error)
 
         def lost(*_: object) -> None:
             if not over.done():

@@ -1,5 +1,7 @@
 """What every command says in the same way, apart from what a program reads on the standard output."""
 
+import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,53 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """End the command with a message instead of a traceback."""
     narrate(message)
     raise typer.Exit(code)
+
+
+class _CannotTell(Exception):
+    """The standard output takes nothing: its disk is full, or who read it is gone."""
+
+
+class _Output(io.TextIOWrapper):
+    """The standard output, whose own failures are told from those of what a command does."""
+
+    def write(self, text: str) -> int:
+        with _telling():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _telling():
+            super().flush()
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _CannotTell from error
+
+
+@contextmanager
+def minding_the_output() -> Iterator[None]:
+    """A command whose answer cannot be written ends as one that could not look, without a traceback; in silence where who read
+    has had enough."""
+    out = sys.stdout
+    if not isinstance(out, io.TextIOWrapper):  # it is closed
+        yield
+        return
+    sys.stdout = told = _Output(
+        out.buffer, out.encoding, out.errors, line_buffering=out.line_buffering, write_through=out.write_through
+    )
+    try:
+        try:
+            yield
+        finally:
+            told.flush()
+    except _CannotTell as error:
+        if not isinstance(error.__cause__, BrokenPipeError):
+            narrate(f"the standard output cannot be written: {error.__cause__}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # what is left in the buffer goes nowhere when Python ends
+        sys.exit(COULD_NOT_LOOK)
 
 
 @contextmanager

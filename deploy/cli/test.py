@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from typing import Annotated
 
 import typer
 
+from deploy.cli.telling import fail
 from deploy.stack.state import CHECKOUT
 
 app = typer.Typer()
@@ -29,10 +31,21 @@ def run_tests(
     fast: Annotated[bool, typer.Option("--fast", help="Only what needs no servers: a matter of seconds.")] = False,
 ) -> None:
     """Run the checks, then the tests. Further arguments are pytest's."""
+    if missing := missing_path(context.args):
+        fail(f"there is no {missing} in {CHECKOUT}")
     if not run_checks():
         raise typer.Exit(1)
     folders = [folder for folder in WITHOUT_SERVERS if (CHECKOUT / folder).is_dir()] if fast else []
     raise typer.Exit(_run(["pytest", *folders, *context.args]).returncode)
+
+
+def missing_path(arguments: list[str]) -> str | None:
+    """The first path that is not there: pytest with several processes says no more than that no tests ran. What follows an
+    option may be its value."""
+    for before, argument in pairwise(["", *arguments]):
+        if not argument.startswith("-") and not before.startswith("-") and not (CHECKOUT / argument.partition("::")[0]).exists():
+            return argument
+    return None
 
 
 @app.command()

@@ -66,7 +66,7 @@ def whats_wrong(name: str, source: str, publishes: Collection[str], hears: Colle
         if type not in EVENTS or not EVENTS[type].inbound:
             takes = ", ".join(sorted(event.type for event in EVENTS.values() if event.inbound))
             wrong.append(f"publishes: {type!r} is not for other systems to publish; these are: {takes}")
-    wrong += [f"hears: no event is called {pattern!r}" for pattern in hears if not _is_known(pattern)]
+    wrong += [f"hears: no event is called {pattern!r}" for pattern in hears if not is_known(pattern)]
     return wrong
 
 
@@ -125,7 +125,8 @@ async def find(broker: Management, name: str) -> System:
     raise Refused(f"there is no system called {name}; these are known: ./orderbus systems list")
 
 
-def _is_known(pattern: str) -> bool:
+def is_known(pattern: str) -> bool:
+    """Whether any event is called so."""
     return any(_fits(pattern.split("."), type.split(".")) for type in EVENTS)
 
 

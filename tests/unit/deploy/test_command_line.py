@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from deploy.cli import doctor
 from deploy.cli.stack import as_shown, without_password
 from deploy.cli.telling import explaining_trouble
+from deploy.cli.test import missing_path
 from deploy.cli.watch import _told
 from deploy.stack import state
 from deploy.stack.stack import Line
@@ -77,6 +78,33 @@ def test_what_cannot_be_there_is_refused_before_anything_is_asked(words: str) ->
 
 
 @pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("audit --every 60 --json", 2, "--json is for one audit"),
+        ("audit --metrics-port 9111", 2, "--metrics-port and --metrics-host are for --every"),
+        ("audit --metrics-host ::1", 2, "--metrics-port and --metrics-host are for --every"),
+        ("events tail --type nosuch.event", 1, "no event is called 'nosuch.event'; there are "),
+        ("events tail --type order.*.paid", 1, "no event is called 'order.*.paid'; there are "),
+        ("dead-letters list --state nope", 2, "'nope' is not one of 'retrying', 'dead', 'handled', 'discarded'"),
+        ("test -x tests/unit tests/no/such.py::test_it", 1, "there is no tests/no/such.py::test_it in "),
+        ("test NOSUCHPATH", 1, "there is no NOSUCHPATH in "),
+    ],
+)
+def test_what_would_be_passed_over_or_waited_for_in_vain_is_refused(words: str, code: int, said: str) -> None:
+    answer = _run_python("-m", "deploy.cli", *words.split(), ORDERBUS_POSTGRES_URL="postgresql://boss:pw@127.0.0.1:1/orderbus")
+
+    assert answer.returncode == code
+    assert said in " ".join(answer.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-n", "0", "tests/unit"], ["-k", "a or b", "-p", "no:randomly"], ["tests/unit/test_safeguards.py::x[a::b]"]]
+)
+def test_what_pytest_is_told_beside_paths_is_left_to_it(arguments: list[str]) -> None:
+    assert missing_path(arguments) is None
+
+
+@pytest.mark.parametrize(
     ("url", "said"),
     [
         ("postgresql://boss:pw@127.0.0.1:1/orderbus", "Connect call failed ('127.0.0.1', 1); "),
@@ -90,6 +118,25 @@ def test_an_audit_that_cannot_look_is_told_from_one_that_finds_something(url: st
     assert said in answer.stderr
     assert "sesame" not in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_an_answer_that_cannot_be_written_is_told_in_a_line() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "deploy.cli", "--help"]
+        answer = subprocess.run(command, cwd=CHECKOUT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+
+    assert answer.returncode == 2
+    assert answer.stderr == "orderbus: the standard output cannot be written: [Errno 28] No space left on device\n"
+
+
+def test_who_has_read_enough_is_told_nothing() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "deploy.cli", "--help"]
+    answer = subprocess.run(command, cwd=CHECKOUT, stdout=writes, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writes)
+
+    assert (answer.returncode, answer.stderr) == (2, "")
 
 
 @pytest.mark.parametrize(
