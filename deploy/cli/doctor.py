@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,15 +34,17 @@ def doctor(
     themselves."""
     from deploy.cli.addresses import asking_postgres, stack
     from deploy.cli.paper import paper
-    from deploy.doctor import Whose, visit
-    from deploy.stack import stack as local
+    from deploy.doctor import Whose, visit, while_stopped
 
     found = stack(COULD_NOT_LOOK)
     with explaining_trouble("nothing was changed", COULD_NOT_LOOK), asking_postgres():
-        if heal and (stopped := [line.name for line in local.status() if not line.state.startswith("running")]):
+        if heal and (stopped := _stopped()):
             said = f"{', '.join(stopped)} must run first: what is not heard may wait there; ./orderbus up starts it"
             fail(said, COULD_NOT_LOOK)
         findings = asyncio.run(visit(found["postgres"]["superuser_url"], days, heal=heal))
+        if findings:
+            states = [f"{name} is {state}" for name, state in _stopped().items()]
+            findings = while_stopped(findings, states, datetime.now(UTC))
     if as_json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}, ensure_ascii=False, default=str))
     else:
@@ -52,6 +55,13 @@ def doctor(
         console.print(shown)
     if any(finding.whose is Whose.PERSON or (finding.whose is Whose.DOCTOR and not finding.done) for finding in findings):
         raise typer.Exit(1)
+
+
+def _stopped() -> dict[str, str]:
+    """What of the stack does not run, and how it is."""
+    from deploy.stack import stack as local
+
+    return {line.name: line.state for line in local.status() if not line.state.startswith("running")}
 
 
 def table(findings: "list[Finding]", *, is_plain: bool = False) -> "Table":

@@ -1,5 +1,7 @@
 """From what is known of an order to what is wrong with it, whose it is, and what happens next."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from deploy.doctor.case import Ask, Case, Finding, Whose
@@ -35,6 +37,16 @@ def diagnose(case: Case, now: datetime) -> list[Finding]:
     if not findings and now - case.last > WORD:
         findings = _unheard(case) or _unexplained(case)
     return findings
+
+
+def while_stopped(findings: Sequence[Finding], stopped: Sequence[str], now: datetime) -> list[Finding]:
+    """The findings, while parts of the stack do not run: that is mended first. What is not heard may wait there, and is not to be
+    said again yet."""
+    if not (stopped and findings):
+        return list(findings)
+    first = Finding(None, Whose.PERSON, now, ", ".join(stopped), "./orderbus up starts it; then look again")
+    waits = "it may be heard by itself, once all of the stack runs"
+    return [first, *(replace(each, whose=Whose.SERVICE, next=waits) if each.whose is Whose.DOCTOR else each for each in findings)]
 
 
 def _held(case: Case) -> list[Finding]:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from deploy.doctor.case import Ask, Case, Finding, Letter, Whose
-from deploy.doctor.diagnosis import diagnose
+from deploy.doctor.diagnosis import diagnose, while_stopped
 from deploy.doctor.unheard import nothing_known, said_at, unheard
 from services.inventory.reservation import Reservation
 from services.logistics.shipping import Shipment
@@ -162,3 +162,20 @@ def test_an_order_that_nothing_explains_is_a_persons() -> None:
     stuck = a_case(reserved(), reservation=STOCKED, payment=CHARGING)
 
     assert [finding.whose for finding in diagnose(stuck, NOW)] == [Whose.PERSON]
+
+
+def test_while_the_broker_is_away_that_is_said_first_and_nothing_is_to_be_said_again() -> None:
+    lost = diagnose(a_case(), NOW)
+    assert Whose.DOCTOR in {finding.whose for finding in lost}
+
+    away, *rest = while_stopped(lost, ["rabbitmq is stopped", "orders is not ready"], NOW)
+
+    assert (away.order_id, away.whose, away.found) == (None, Whose.PERSON, "rabbitmq is stopped, orders is not ready")
+    assert [finding.found for finding in rest] == [finding.found for finding in lost]
+    assert {finding.whose for finding in rest} == {Whose.SERVICE}
+    assert not any("--heal" in finding.next for finding in rest)
+
+
+def test_a_stack_that_does_not_run_whole_is_the_doctors_business_only_where_something_waits() -> None:
+    assert while_stopped([], ["redis is stopped"], NOW) == []
+    assert while_stopped(lost := diagnose(a_case(), NOW), [], NOW) == lost
