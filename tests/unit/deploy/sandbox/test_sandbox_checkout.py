@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
+from deploy.sandbox.pace import Pace
+from tests.unit.deploy.sandbox.waiting import until
+
 NextWebhook = Callable[[], Awaitable[httpx.Request]]
 
 
@@ -32,6 +35,26 @@ async def opened(stripe: httpx.AsyncClient, token: str | None = "tok_ok") -> dic
     assert answer.status_code == 200, answer.text
     session: dict[str, object] = answer.json()
     return session
+
+
+async def until_paid(stripe: httpx.AsyncClient, session: dict[str, object]) -> None:
+    async def is_paid() -> bool:
+        now = (await stripe.get(f"/checkout/sessions/{session['id']}")).json()
+        return bool(now["payment_status"] == "paid")
+
+    await until(is_paid)
+
+
+async def webhooks_in_the_end(control: httpx.AsyncClient) -> dict[str, int]:
+    """What became of them, once there are some and none is under way."""
+    counts: dict[str, int] = {}
+
+    async def are_done() -> bool:
+        counts.update((await control.get("/sandbox/ledger")).json()["webhooks"])
+        return counts["pending"] == 0 and any(counts.values())
+
+    await until(are_done)
+    return counts
 
 
 async def test_a_new_session_invites_to_pay(stripe: httpx.AsyncClient) -> None:
@@ -66,7 +89,11 @@ async def test_a_declined_card_leaves_the_session_open_and_nobody_tells(
     stripe: httpx.AsyncClient, control: httpx.AsyncClient, received: asyncio.Queue[httpx.Request], next_webhook: NextWebhook
 ) -> None:
     session = await opened(stripe, "tok_declined")
-    await asyncio.sleep(0.05)
+
+    async def is_tried() -> bool:
+        return bool((await stripe.get(f"/checkout/sessions/{session['id']}")).json()["payment_intent"])
+
+    await until(is_tried)
     declined = (await stripe.get(f"/checkout/sessions/{session['id']}")).json()
     intent = (await stripe.get(f"/payment_intents/{declined['payment_intent']}")).json()
 
@@ -107,9 +134,9 @@ async def test_a_late_webhook_leaves_time_to_ask_first(
     stripe: httpx.AsyncClient, received: asyncio.Queue[httpx.Request], next_webhook: NextWebhook
 ) -> None:
     session = await opened(stripe, "tok_webhook_late")
-    await asyncio.sleep(0.03)
 
-    assert (await stripe.get(f"/checkout/sessions/{session['id']}")).json()["payment_status"] == "paid"
+    await until_paid(stripe, session)
+
     assert received.empty()
     await next_webhook()
 
@@ -118,9 +145,10 @@ async def test_a_webhook_that_never_comes_must_be_asked_for(
     stripe: httpx.AsyncClient, received: asyncio.Queue[httpx.Request]
 ) -> None:
     session = await opened(stripe, "tok_webhook_never")
+
+    await until_paid(stripe, session)
     await asyncio.sleep(0.05)
 
-    assert (await stripe.get(f"/checkout/sessions/{session['id']}")).json()["payment_status"] == "paid"
     assert received.empty()
 
 
@@ -132,8 +160,7 @@ async def test_a_webhook_is_sent_again_until_it_is_taken(
     attempts = [await next_webhook() for _ in range(3)]
 
     assert len({attempt.content for attempt in attempts}) == 1
-    await asyncio.sleep(0.01)
-    assert (await control.get("/sandbox/ledger")).json()["webhooks"] == {"delivered": 1, "pending": 0, "abandoned": 0}
+    assert await webhooks_in_the_end(control) == {"delivered": 1, "pending": 0, "abandoned": 0}
 
 
 async def test_a_webhook_that_nobody_ever_takes_is_abandoned(
@@ -141,18 +168,18 @@ async def test_a_webhook_that_nobody_ever_takes_is_abandoned(
 ) -> None:
     refusals += [500] * 1000
     await opened(stripe)
-    await asyncio.sleep(0.1)
 
-    assert (await control.get("/sandbox/ledger")).json()["webhooks"] == {"delivered": 0, "pending": 0, "abandoned": 1}
+    assert await webhooks_in_the_end(control) == {"delivered": 0, "pending": 0, "abandoned": 1}
 
 
+@pytest.mark.parametrize("pace", [Pace(shopper=0.5)])
 async def test_an_expired_session_can_no_longer_be_paid(
     stripe: httpx.AsyncClient, next_webhook: NextWebhook, control: httpx.AsyncClient
 ) -> None:
     session = await opened(stripe)
     expired = await stripe.post(f"/checkout/sessions/{session['id']}/expire")
     event = httpx.Response(200, content=(await next_webhook()).content).json()
-    await asyncio.sleep(0.03)
+    await asyncio.sleep(0.6)  # the shopper has come
 
     assert (expired.status_code, expired.json()["status"]) == (200, "expired")
     assert event["type"] == "checkout.session.expired"
@@ -170,7 +197,7 @@ async def test_a_session_whose_answer_is_lost_is_found_under_its_key(stripe: htt
     wanted = a_checkout("tok_timeout_after_charge")
     headers = {"Idempotency-Key": "k1"}
     lost = asyncio.create_task(stripe.post("/checkout/sessions", data=wanted, headers=headers))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # both go the same way: the second cannot overtake the first
     again = await stripe.post("/checkout/sessions", data=wanted, headers=headers)
 
     assert not lost.done()

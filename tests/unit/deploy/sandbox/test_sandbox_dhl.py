@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.unit.deploy.sandbox.waiting import until
+
 NextWebhook = Callable[[], Awaitable[httpx.Request]]
 
 
@@ -109,7 +111,11 @@ async def test_a_search_by_reference_finds_nothing_of_other_days(dhl: httpx.Asyn
 
 async def test_a_waybill_whose_answer_never_comes_is_found_by_its_reference(dhl: httpx.AsyncClient) -> None:
     lost = asyncio.create_task(dhl.post("/shipments", json=a_parcel(postal_code="00408")))
-    await asyncio.sleep(0.01)
+
+    async def is_made() -> bool:
+        return (await dhl.get("/tracking", params=by_reference("S-1"))).is_success
+
+    await until(is_made)
     found = await dhl.get("/tracking", params=by_reference("S-1"))
 
     assert not lost.done()

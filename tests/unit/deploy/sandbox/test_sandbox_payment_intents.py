@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
+from tests.unit.deploy.sandbox.waiting import until
+
 
 def a_charge(token: str = "tok_ok", amount: int = 59800, **more: str) -> dict[str, str]:
     return {
@@ -114,7 +116,11 @@ async def test_a_charge_whose_answer_never_comes_is_found_under_its_key(
     stripe: httpx.AsyncClient, control: httpx.AsyncClient
 ) -> None:
     lost = asyncio.create_task(stripe.post("/payment_intents", data=a_charge("tok_timeout_after_charge"), headers=key("k1")))
-    await asyncio.sleep(0.01)
+
+    async def is_charged() -> bool:
+        return bool((await control.get("/sandbox/ledger")).json()["charges"])
+
+    await until(is_charged)
     again = await stripe.post("/payment_intents", data=a_charge("tok_timeout_after_charge"), headers=key("k1"))
 
     assert not lost.done()

@@ -5,6 +5,8 @@ import asyncio
 import httpx
 import pytest
 
+from tests.unit.deploy.sandbox.waiting import until
+
 
 def a_message(to: str = "+8613800000000", body: str = "On its way") -> dict[str, str]:
     return {"To": to, "From": "+15005550006", "Body": body}
@@ -35,7 +37,11 @@ async def test_a_long_list_comes_in_pages(twilio: httpx.AsyncClient) -> None:
 
 async def test_a_message_whose_answer_never_comes_was_sent(twilio: httpx.AsyncClient) -> None:
     lost = asyncio.create_task(twilio.post("/Messages.json", data=a_message("+10000000408")))
-    await asyncio.sleep(0.01)
+
+    async def is_sent() -> bool:
+        return bool((await twilio.get("/Messages.json", params={"To": "+10000000408"})).json()["messages"])
+
+    await until(is_sent)
     listed = await twilio.get("/Messages.json", params={"To": "+10000000408"})
 
     assert not lost.done()
