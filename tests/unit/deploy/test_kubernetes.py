@@ -6,11 +6,12 @@ import importlib
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from deploy.cli.__main__ import command_line
@@ -199,6 +200,20 @@ def test_a_service_reads_its_settings_as_dev_gives_them(
 
     assert f"//orderbus_{name}:trial-{name}@postgres:" in read.postgres_url.get_secret_value()
     assert f"//orderbus_{name}:trial-{name}-bus@rabbitmq:" in read.rabbitmq_url.get_secret_value()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_secret_of_a_service_is_a_file_that_its_settings_name(rendered: Rendered, name: str) -> None:
+    model: Any = get_type_hints(SERVICES[name].settings)["return"]
+    secrets = {
+        field for field, about in model.model_fields.items() if SecretStr in (about.annotation, *get_args(about.annotation))
+    }
+    files = {f"ORDERBUS_{field.upper()}_FILE": field.replace("_", "-") for field in secrets}
+
+    for overlay, manifests in rendered.items():
+        told = _settings(manifests)
+        assert {key: told.get(key) for key in files} == {key: f"{SECRETS}/{file}" for key, file in files.items()}, overlay
+    assert set(files.values()) <= _decoded(_named(rendered["dev"], "Secret", f"orderbus-{name}")).keys()
 
 
 @pytest.mark.parametrize("name", SERVICES)
