@@ -1,5 +1,7 @@
 """A process of orders by itself."""
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +41,15 @@ def behind(link: Link, settings: Settings) -> Settings:
     address = urlsplit(settings.rabbitmq_url.get_secret_value())
     through_link = address._replace(netloc=f"{address.netloc.rpartition('@')[0]}@127.0.0.1:{link.port}").geturl()
     return settings.model_copy(update={"rabbitmq_url": SecretStr(through_link)})
+
+
+@pytest.fixture
+async def unanswered() -> AsyncIterator[None]:
+    """For a test whose connection to RabbitMQ was refused, or was not ended in time: aio-pika keeps it for the garbage collector,
+    which closes it in whatever loop it comes by, and in another than its own that fails and is logged."""
+    yield
+    gc.collect()
+    await asyncio.sleep(0)
 
 
 @pytest.fixture

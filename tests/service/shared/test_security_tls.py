@@ -197,6 +197,7 @@ def _consumer(ca: Authority | None, url: str) -> Consumer:
     return Consumer(settings, "orders", Subscriptions(), Database(None, "orders"))  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("unanswered")
 async def test_rabbitmq_is_spoken_to_by_tls_and_its_certificate_is_checked(
     secure_rabbitmq: tuple[str, str], ours: Authority, strangers: Authority
 ) -> None:
@@ -219,6 +220,7 @@ async def test_rabbitmq_is_spoken_to_by_tls_and_its_certificate_is_checked(
                 await refused.start()
 
 
+@pytest.mark.usefixtures("unanswered")
 async def test_a_rabbitmq_without_tls_is_not_spoken_to_by_an_amqps_address(servers: Servers, ours: Authority) -> None:
     with pytest.raises(ConnectionError):
         await _publisher(ours, servers.rabbitmq.url.replace("amqp://", "amqps://")).start()

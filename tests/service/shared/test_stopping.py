@@ -60,6 +60,7 @@ async def test_who_listens_ends_while_rabbitmq_is_away(
         await consumer.stop()
 
 
+@pytest.mark.usefixtures("unanswered")
 @pytest.mark.parametrize("away", [gone, silent])
 async def test_who_publishes_ends_while_rabbitmq_is_away(settings: Settings, link: Link, away: Any) -> None:
     publisher = Publisher(behind(link, settings), service.name, set())
