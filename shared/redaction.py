@@ -20,7 +20,7 @@ SHOWN = frozenset(
         *("event", "level", "timestamp", "service", "logger", "exception"),
         *("port", "path", "status", "job", "duty", "tries", "rows", "events", "attempts", "type", "event_id", "subject"),
         *("letter", "payment_id", "order_id", "shipment_id", "error", "reason", "seconds", "name", "queue", "state", "count"),
-        *("code", "why", "waybill", "unreadable", "times", "inbox_days", "idempotency_keys"),
+        *("code", "why", "carrier", "waybill", "unreadable", "times", "inbox_days", "idempotency_keys"),
         *("trace_id", "exc_info", "stack_info"),
     }
 )

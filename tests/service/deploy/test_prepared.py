@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 
-from deploy.prepare import _let_in, prepare
+from deploy.prepare import _let_in, main, prepare
 from deploy.prepared import lacking
 from deploy.rabbitmq.management import Management
 from deploy.rabbitmq.names import watcher
@@ -112,24 +112,35 @@ async def test_the_autoscalers_user_sees_how_long_queues_are_and_nothing_in_them
     assert emptied.status_code in (400, 401, 403)
 
 
-async def test_a_server_that_does_not_let_us_is_told_in_one_line(installation: Servers) -> None:
+def test_the_command_ends_with_a_line() -> None:
+    secrets = {f"ORDERBUS_{name.upper()}_DB_PASSWORD": "a-password" for name in SERVICES}
+    told = {"ORDERBUS_POSTGRES_URL": "postgresql://boss:sesame@127.0.0.1:1/x", "ORDERBUS_RABBITMQ_URL": "amqp://127.0.0.1:1"}
+    command = [sys.executable, "-m", "deploy.prepare"]
+    environment = {**os.environ, **secrets, **told, "ORDERBUS_RABBITMQ_MANAGEMENT_URL": ""}
+
+    answer = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "sesame" not in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert " at 127.0.0.1:1: " in answer.stderr.splitlines()[-1]
+
+
+async def test_a_server_that_does_not_let_us_is_told_in_one_line(installation: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     url, bus = installation.postgres.superuser_url, installation.rabbitmq.url
     nobody, admin = f"{urlsplit(url).path[1:]}_nobody", await asyncpg.connect(url)
     await admin.execute(f"CREATE ROLE {nobody} LOGIN PASSWORD 'sesame'")
 
     async def said(postgres: str, rabbitmq: str) -> str:
-        """By the command, which ends with 1."""
+        """With what the program ends."""
         secrets = {f"ORDERBUS_{name.upper()}_DB_PASSWORD": "a-password" for name in SERVICES}
         told = {"ORDERBUS_POSTGRES_URL": postgres, "ORDERBUS_RABBITMQ_URL": rabbitmq, "ORDERBUS_RABBITMQ_MANAGEMENT_URL": ""}
-        command = [sys.executable, "-m", "deploy.prepare"]
-        environment = {**os.environ, **secrets, **told}
-        answer = await asyncio.to_thread(
-            subprocess.run, command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
-        )
-        assert (answer.returncode, answer.stdout) == (1, "")
-        assert "sesame" not in answer.stderr
-        assert "Traceback" not in answer.stderr
-        return str(answer.stderr.splitlines()[-1])
+        for variable, value in (secrets | told).items():
+            monkeypatch.setenv(variable, value)
+        with pytest.raises(SystemExit) as ended:
+            await asyncio.to_thread(main)
+        assert "sesame" not in str(ended.value)
+        return str(ended.value)
 
     def entered_as(user: str, at: str) -> str:
         return urlsplit(at)._replace(netloc=f"{user}:sesame@{urls.place(at)}").geturl()
