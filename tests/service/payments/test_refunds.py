@@ -101,10 +101,7 @@ async def test_what_was_given_back_by_hand_is_entered_told_and_not_sent(
 async def test_what_was_sent_without_a_word_and_entered_by_hand_may_come_back(
     payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str
 ) -> None:
-    await order(bus, order_id, "card", "tok_ok")
-    await bus.expect(PaymentCaptured, order_id=order_id)
-    await sandbox.post("/sandbox/faults", json={"partner": "stripe", "error_rate": 1})
-    await bus.publish(a_refund_request(order_id))
+    await ask_for_what_is_not_answered(sandbox, bus, order_id)
     await until_asked_days_ago(house, "refund", order_id)
     await sandbox.delete("/sandbox/faults")
     await bus.expect(RefundFailed, order_id=order_id)
@@ -128,15 +125,8 @@ async def test_a_refund_of_a_declined_payment_fails(payments: Client, bus: Bus, 
 async def test_a_refund_without_an_answer_is_asked_for_until_it_comes(
     payments: Client, sandbox: Client, bus: Bus, order_id: str
 ) -> None:
-    await order(bus, order_id, "card", "tok_ok")
-    await bus.expect(PaymentCaptured, order_id=order_id)
-    await sandbox.post("/sandbox/faults", json={"partner": "stripe", "error_rate": 1})
-    await bus.publish(a_refund_request(order_id))
-
-    async def is_due() -> bool:
-        return [refund["state"] for refund in (await payment_of(payments, order_id))["refunds"]] == ["due"]
-
-    await until(is_due)
+    await ask_for_what_is_not_answered(sandbox, bus, order_id)
+    await until_due(payments, order_id)
     await sandbox.delete("/sandbox/faults")
 
     await bus.expect(PaymentRefunded, order_id=order_id)
@@ -146,10 +136,7 @@ async def test_a_refund_without_an_answer_is_asked_for_until_it_comes(
 async def test_after_an_outage_of_days_a_refund_that_was_asked_for_is_left_to_a_person(
     payments: Client, sandbox: Client, house: House, bus: Bus, order_id: str
 ) -> None:
-    await order(bus, order_id, "card", "tok_ok")
-    await bus.expect(PaymentCaptured, order_id=order_id)
-    await sandbox.post("/sandbox/faults", json={"partner": "stripe", "error_rate": 1})
-    await bus.publish(a_refund_request(order_id))
+    await ask_for_what_is_not_answered(sandbox, bus, order_id)
     await until_asked_days_ago(house, "refund", order_id)
     await sandbox.delete("/sandbox/faults")
 
@@ -173,6 +160,23 @@ async def test_a_strangers_word_of_another_sum_does_not_change_what_orders_asks_
 
     await bus.expect(PaymentRefunded, order_id=order_id, amount=PRICE)
     assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [PRICE.amount]
+
+
+async def ask_for_what_is_not_answered(sandbox: Client, bus: Bus, order_id: str) -> None:
+    """A refund of an order that is paid, by a provider that is out of order."""
+    await order(bus, order_id, "card", "tok_ok")
+    await bus.expect(PaymentCaptured, order_id=order_id)
+    await sandbox.post("/sandbox/faults", json={"partner": "stripe", "error_rate": 1})
+    await bus.publish(a_refund_request(order_id))
+
+
+async def until_due(payments: Client, order_id: str) -> None:
+    """The provider is to be asked for it."""
+
+    async def is_due() -> bool:
+        return [refund["state"] for refund in (await payment_of(payments, order_id))["refunds"]] == ["due"]
+
+    await until(is_due)
 
 
 async def until_kept(house: House, order_id: str, amount: int) -> None:
@@ -373,15 +377,8 @@ async def test_it_can_be_asked_for_again_under_another_id_and_is_not_by_itself(
 async def test_a_refund_that_fails_before_its_answer_has_come_is_never_entered_as_sent(
     payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str
 ) -> None:
-    await order(bus, order_id, "card", "tok_ok")
-    await bus.expect(PaymentCaptured, order_id=order_id)
-    await sandbox.post("/sandbox/faults", json={"partner": "stripe", "error_rate": 1})
-    await bus.publish(a_refund_request(order_id))
-
-    async def is_due() -> bool:
-        return [refund["state"] for refund in (await payment_of(payments, order_id))["refunds"]] == ["due"]
-
-    await until(is_due)
+    await ask_for_what_is_not_answered(sandbox, bus, order_id)
+    await until_due(payments, order_id)
     body = that_it_failed(order_id, "charge.refund.updated")
     assert (await payments.post(WEBHOOK, content=body, headers=signed(body))).status_code == 200
     await sandbox.delete("/sandbox/faults")
