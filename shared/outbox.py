@@ -14,6 +14,7 @@ import structlog
 from shared import codec, metrics, telemetry
 from shared.database import Pool
 from shared.outgoing import Outgoing
+from shared.seldom import Seldom
 
 log = structlog.get_logger()
 
@@ -29,9 +30,6 @@ LEFT_BEHIND = timedelta(seconds=5)
 
 LEFT_ALONE = 5.0
 """Seconds. A type that cannot be published, because a queue or a right is gone, must not stand in the way of the others."""
-
-SAID_EVERY = 10.0
-"""Seconds between two lines in the log about what is not published, for each type of event."""
 
 DRAINED_WITHIN = 5
 """Seconds for what is still in hand when the process ends. What the broker does not take by then stays, for another's sweeper."""
@@ -55,7 +53,7 @@ class Relay:
         self._wake = asyncio.Event()
         self._left_alone: dict[str, float] = {}
         self._unsaid: Counter[str] = Counter()
-        self._said_at: dict[str, float] = {}
+        self._seldom = Seldom()
 
     def publish(self, outgoing: list[Outgoing]) -> None:
         """Take over what a transaction has committed. When the broker is behind, memory stays bounded: the sweeper
@@ -143,11 +141,9 @@ class Relay:
         return ids
 
     def _tell(self, event_type: str, failed: int, error: BaseException) -> None:
-        """In the log: at once, and then what has come together meanwhile. A line for each would drown all others while the broker
-        is away."""
+        """In the log: at once, and then what has come together meanwhile."""
         self._unsaid[event_type] += failed
-        if time.monotonic() - self._said_at.get(event_type, -SAID_EVERY) >= SAID_EVERY:
-            self._said_at[event_type] = time.monotonic()
+        if self._seldom.is_time(event_type):
             log.warning(
                 "not published; stays in the outbox", type=event_type, events=self._unsaid.pop(event_type), error=repr(error)
             )

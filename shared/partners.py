@@ -11,6 +11,7 @@ import structlog
 from aiohttp import ClientError, ClientSession, encode_basic_auth
 
 from shared import metrics, outward, telemetry
+from shared.seldom import Seldom
 
 log = structlog.get_logger()
 
@@ -19,9 +20,6 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 NO_ANSWER = frozenset({401, 403, 409, 429})
 """Of the 4xx those that say nothing of what was asked: it does not let us in, or not now."""
-
-SAID_EVERY = 10.0
-"""Seconds between two lines in the log about a partner's silence: a line for each call would drown all others."""
 
 _partners: "list[Partner]" = []
 
@@ -61,7 +59,7 @@ class Partner:
         self._base_url = base_url.rstrip("/")
         self._no_answer = NO_ANSWER - {says_no_by}
         self._failures_in_a_row = 0
-        self._said_at = -SAID_EVERY
+        self._seldom = Seldom()
         told = {**(headers or {}), **({"Authorization": encode_basic_auth(*auth)} if auth else {})}
         self._make_session = partial(outward.session, base_url, tls, timeout=timeout, at_a_time=at_a_time, headers=told)
         self._session: ClientSession | None = None
@@ -105,8 +103,7 @@ class Partner:
 
     def _tell(self, outcome: str) -> None:
         """In the log, that it says neither yes nor no."""
-        if self._failures_in_a_row and time.monotonic() - self._said_at >= SAID_EVERY:
-            self._said_at = time.monotonic()
+        if self._failures_in_a_row and self._seldom.is_time(self.name):
             log.warning(
                 "a partner does not answer, or does not let us in; it will be asked again",
                 name=self.name,

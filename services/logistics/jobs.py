@@ -72,9 +72,8 @@ async def _record(kind: Kind, tx: Tx, answered: Sequence[tuple[Errand, Answer]])
         id = errand.shipment.order_id
         if isinstance(answer, Booked) and whose.setdefault((after[id].carrier, answer.waybill), id) != id:
             log.error("a carrier gave a waybill that another shipment has", carrier=after[id].carrier, waybill=answer.waybill)
-            after[id] = shipping.learn(after[id], shipping.ANOTHERS_WAYBILL, tx.now)
-        else:
-            after[id] = shipping.learn(after[id], answer, tx.now)
+            answer = shipping.ANOTHERS_WAYBILL
+        after[id] = shipping.learn(after[id], answer, tx.now)
     await progress.settle(tx, before, after)
     labels = {
         errand.shipment.shipment_id: answer.label

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import structlog
 
-from shared import outbox
+from shared import outbox, seldom
 from shared.database import Pool
 from shared.outbox import Publisher, Relay
 from shared.outgoing import Outgoing, envelop
@@ -109,8 +109,8 @@ async def test_a_broker_that_is_away_does_not_drown_the_log(monkeypatch: pytest.
         return [line["events"] for line in logs]
 
     assert await said_after(0, 300) == [2]
-    assert await said_after(outbox.SAID_EVERY, 300) == [300]
+    assert await said_after(seldom.EVERY, 300) == [300]
     broker.is_back = True
     assert await said_after(1, 1) == []
     broker.is_back = False
-    assert await said_after(outbox.SAID_EVERY, 1) == [1]
+    assert await said_after(seldom.EVERY, 1) == [1]

@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import REGISTRY
 
 from services.payments.channels.stripe import Stripe
-from shared import partners
+from shared import partners, seldom
 from shared.partners import Partner, PartnerRefused, PartnerUnknown
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
@@ -194,7 +194,7 @@ async def test_the_log_says_who_is_silent_and_how_and_is_not_drowned_in_it(monke
     async with answering(a_reply(401, body)) as (there, url):
         stripe = Stripe(Partner("stripe", url, ssl.create_default_context()))
         assert await calls(20) == [("stripe", "401", 1)]
-        monkeypatch.setattr(partners, "SAID_EVERY", 0.0)
+        monkeypatch.setattr(seldom, "EVERY", 0.0)
         assert await calls(1) == [("stripe", "401", 21)]
         there.answer = ANSWER
         assert await calls(1) == []
