@@ -4,7 +4,6 @@ them. Given ORDERBUS_POSTGRES_URL, ORDERBUS_RABBITMQ_URL and ORDERBUS_REDIS_URL,
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from deploy.stack import docker
 from deploy.stack.servers import Servers, start_servers, stop_servers
+from tests import private_folder
 from tests.containers import containers
 
 # a machine at work is slow, not wrong: no test asserts times
@@ -52,7 +52,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is told to end stops its servers, as after Ctrl-C
-        os.environ[FOLDER] = tempfile.mkdtemp(prefix="orderbus-tests-")
+        private_folder.keep_in(private_folder.best_place())
+        os.environ[FOLDER] = str(private_folder.a_folder_for("tests"))
+    private_folder.keep_in(Path(os.environ[FOLDER]).parent)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
