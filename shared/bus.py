@@ -12,6 +12,7 @@ from uuid import uuid4
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
+from aio_pika.exceptions import DuplicateConsumerTag
 from faststream import AckPolicy
 from faststream.message import StreamMessage
 from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitQueue
@@ -58,6 +59,10 @@ SUSPICIOUS = 3
 beside one that kills comes back with it, and would end with it."""
 
 GIVEN_UP = "given up by the broker: the process died, or rejected it, each time it was delivered"
+
+LOST = (OSError, RuntimeError, DuplicateConsumerTag)
+"""By any of these aio-pika says that the connection was lost. By the last when we had just begun to listen on a channel that it
+is restoring: it then listens a second time by the same tag, and closes the new connection because of that."""
 
 COMINGS_BACK = "x-delivery-count"
 """The header in which a quorum queue tells how often it has delivered a message before."""
@@ -235,7 +240,7 @@ class Consumer:
                 try:
                     await self._begin()
                     break
-                except (OSError, RuntimeError) as lost:  # aio-pika says it by either
+                except LOST as lost:
                     log.warning("the broker was lost before everything was listened to; it begins anew", error=repr(lost))
                     await asyncio.sleep(RECONNECT)
         await asyncio.Event().wait()

@@ -188,6 +188,8 @@ async def test_the_audit_sees_it_when_broken_by_hand(shop: Shop, sku: str, name:
     transaction = connection.transaction()
     await transaction.start()
     try:
+        # who is spoken of meanwhile would not be judged: another service may still have a word to say
+        await connection.execute("LOCK TABLE orders.timeline IN SHARE ROW EXCLUSIVE MODE")
         # what no service could do: constraints and triggers are set aside
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute("UPDATE orders.timeline SET at = at - interval '1 hour'")

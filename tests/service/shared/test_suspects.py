@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel as Channel
+from aio_pika.exceptions import DuplicateConsumerTag
+from aio_pika.robust_channel import RobustChannel
 
 from services.orders.main import service
 from shared.bus import SUSPICIOUS, Consumer, dead_queue_name, queue_name
@@ -144,6 +146,11 @@ async def listeners(broker: Channel) -> list[int | None]:
     return [(await broker.declare_queue(name, passive=True)).declaration_result.consumer_count for name in QUEUES]
 
 
+def consuming_of(queue: str) -> bytes:
+    """AMQP's basic.consume of it."""
+    return bytes((0, 60, 0, 20, 0, 0, len(queue))) + queue.encode()
+
+
 @pytest.mark.parametrize("seconds_away", [0, 2])
 async def test_a_broker_that_is_lost_meanwhile_is_waited_for_and_nothing_is_lost_or_handled_twice(
     settings: Settings, link: Link, broker: Channel, order_id: str, sku: str, seconds_away: int
@@ -182,8 +189,7 @@ async def test_a_broker_that_is_lost_meanwhile_is_waited_for_and_nothing_is_lost
 async def test_who_loses_the_broker_while_he_begins_to_listen_listens_to_each_queue_once(
     settings: Settings, link: Link, broker: Channel, lost_at: str
 ) -> None:
-    consume = bytes((0, 60, 0, 20, 0, 0, len(lost_at))) + lost_at.encode()  # AMQP's basic.consume of the queue
-    tap = link.tap = LostAnswers(consume, times=1)
+    tap = link.tap = LostAnswers(consuming_of(lost_at), times=1)
 
     async with consuming(behind(link, settings), Handler()) as consumer:
         while not all(subscriber.running for subscriber in consumer._broker.subscribers):
@@ -192,6 +198,41 @@ async def test_who_loses_the_broker_while_he_begins_to_listen_listens_to_each_qu
             await asyncio.sleep(0.01)
 
         assert tap.struck == 1
+        await consumer.stop()
+
+    assert await listeners(broker) == [0, 0]
+
+
+async def test_who_is_hindered_by_the_librarys_own_finding_again_begins_anew(
+    settings: Settings, link: Link, broker: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aio-pika restores what listens. What begins to, while its channel is open and not restored yet, is there twice for it:
+    it closes the connection, and says so to whoever waits for an answer just then."""
+    restore, last = RobustChannel._on_open, dead_queue_name(service.name)
+    hindered = []
+
+    async def restore_slowly(channel: RobustChannel) -> None:
+        queues = [queue for queues in channel._queues.values() for queue in queues if queue.name == last]
+        while any(not queue._consumers for queue in queues):
+            await asyncio.sleep(0.01)
+        hindered.extend(queues)
+        await restore(channel)
+
+    async def wait_for_an_answer() -> None:
+        monkeypatch.setattr(waiting, "start", start)
+        raise DuplicateConsumerTag(1)
+
+    monkeypatch.setattr(RobustChannel, "_on_open", restore_slowly)
+    link.tap = LostAnswers(consuming_of(last), times=1)
+
+    async with consuming(behind(link, settings), Handler()) as consumer:
+        waiting = consumer._broker.subscribers[0]
+        start = waiting.start
+        monkeypatch.setattr(waiting, "start", wait_for_an_answer)
+        while await listeners(broker) != [1, 1] or not all(each.running for each in consumer._broker.subscribers):
+            await asyncio.sleep(0.01)
+
+        assert hindered
         await consumer.stop()
 
     assert await listeners(broker) == [0, 0]
