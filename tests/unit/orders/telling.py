@@ -7,6 +7,7 @@ from services.orders import lifecycle
 from services.orders.learning import learn
 from services.orders.lifecycle import Order
 from shared.events import Envelope, Event, received
+from shared.events.orders import RefundRequested
 from shared.events.payments import PaymentCaptured, PaymentFailed, PaymentRefunded, PaymentReviewRequired, RefundFailed
 from shared.events.shipments import ShipmentCreated, ShipmentDelivered, ShipmentInTransit, TrackingPushed
 from shared.events.stock import StockReserved
@@ -15,6 +16,8 @@ from tests.builders import a_placed_order
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 TOTAL = Money(amount=29900, currency="CNY")
+PARTLY = 100
+SHOP = "/shops/a"
 
 ids = count()
 
@@ -56,9 +59,12 @@ def pushed() -> Event:
     return heard(TrackingPushed(order_id="T-1", shipment_id="s", carrier="own_fleet", tracking_number="W1", channel="app"))
 
 
-def given_back(amount: int = TOTAL.amount, refund_id: str = "own-1", by: str = "/shops/a", reference: str = "x") -> Event:
-    money = Money(amount=amount, currency="CNY")
-    return heard(PaymentRefunded(order_id="T-1", refund_id=refund_id, amount=money, reference=reference), source=by)
+def asked_for(amount: int) -> Money:
+    return Money(amount=amount, currency="CNY")
+
+
+def given_back(amount: int = TOTAL.amount, refund_id: str = "own-1", by: str = SHOP, reference: str = "x") -> Event:
+    return heard(PaymentRefunded(order_id="T-1", refund_id=refund_id, amount=asked_for(amount), reference=reference), source=by)
 
 
 def refused(refund_id: str = "T-1:cancel", reason: str = "account closed") -> Event:
@@ -70,3 +76,8 @@ def an_order(*facts: Event, **fields: object) -> Order:
     for fact in facts:
         order = learn(order, fact)
     return order
+
+
+def requests(events: list[Event]) -> list[tuple[str, int]]:
+    """What is to go back, by the refund's id."""
+    return [(event.refund_id, event.amount.amount) for event in events if isinstance(event, RefundRequested)]

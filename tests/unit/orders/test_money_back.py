@@ -1,7 +1,6 @@
 """Money that goes back: who may say so and when, what it ends, and what is done when it is refused."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -9,35 +8,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.orders import lifecycle
-from services.orders.facts import Hold
 from services.orders.learning import MOST_CLAIMS, NotTheirsToSay, learn
-from services.orders.lifecycle import ASTRAY, Order, Status
+from services.orders.lifecycle import Order, Status
 from shared.events import Event
 from shared.events.fields import PaymentReceipt
-from shared.events.orders import OrderCancelled, OrderHeld, OrderPaid, OrderPlaced, OrderReleased, RefundRequested
-from shared.events.payments import PaymentRefunded, PaymentReviewRequired
+from shared.events.orders import OrderCancelled, OrderHeld, OrderPaid, OrderPlaced
+from shared.events.payments import PaymentRefunded
 from shared.money import Money
 from shared.problems import Conflict
 from tests.builders import a_placed_order
 from tests.unit.orders.telling import (
     NOW,
+    PARTLY,
+    SHOP,
     TOTAL,
     an_order,
     captured,
-    declined,
     delivered,
     given_back,
     heard,
-    in_doubt,
     left,
-    pushed,
     refused,
+    requests,
     reserved,
     shipped,
 )
-
-SHOP = "/shops/a"
-PARTLY = 100
 
 
 def placed_after(
@@ -50,14 +45,6 @@ def placed_after(
     placed = a_placed_order(collected_by=collected_by, receipt=receipt)
     whole = lifecycle.fill_in(order, lifecycle.place(placed, NOW, suspicions))
     return whole, lifecycle.follows(order, whole)
-
-
-def asked_for(amount: int) -> Money:
-    return Money(amount=amount, currency="CNY")
-
-
-def requests(events: list[Event]) -> list[tuple[str, int]]:
-    return [(event.refund_id, event.amount.amount) for event in events if isinstance(event, RefundRequested)]
 
 
 def test_what_a_shop_gave_back_before_its_order_was_known_counts_once_it_is() -> None:
@@ -258,175 +245,3 @@ def test_it_is_held_until_the_money_went() -> None:
     assert requests(lifecycle.follows(refused_again, lifecycle.refund(refused_again, "again-2", None, "again"))) == [
         ("again-2", 29900)
     ]
-
-
-def given_by_hand(order: Order, amount: int = TOTAL.amount, reference: str = "SEPA-1", id: str = "hand-1") -> Order:
-    return lifecycle.refund(order, lifecycle.refund_by(order, reference) or id, amount, "card closed", "lin", reference)
-
-
-def test_what_a_person_gave_back_by_hand_is_told_with_its_transfer_and_ends_the_hold_once_payments_has_it() -> None:
-    before = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
-
-    after = given_by_hand(before)
-    sent = PaymentRefunded(order_id="T-1", refund_id="hand-1", amount=TOTAL, reference="SEPA-1")
-    gone = learn(after, heard(sent))
-
-    (said,) = lifecycle.follows(before, after)
-    assert isinstance(said, RefundRequested)
-    assert (said.by_hand, said.asked_by, said.amount) == ("SEPA-1", "lin", TOTAL)
-    assert said.note() == "299.00 CNY: card closed; given back by hand by lin: SEPA-1"
-    assert (after.status, after.refunded) == (Status.HELD, 0)
-    assert (gone.status, gone.refunded, gone.refunds["hand-1"].by_hand) == (Status.CANCELLED, TOTAL.amount, "SEPA-1")
-    assert given_by_hand(gone) == gone
-
-
-def test_the_same_transfer_said_twice_is_one_and_of_another_sum_a_mistake() -> None:
-    asked = lifecycle.refund(an_order(reserved(), captured(), shipped()), "R-1", PARTLY, "scratched")
-    sent = heard(PaymentRefunded(order_id="T-1", refund_id="R-1", amount=asked_for(PARTLY), reference="re_1"))
-    by_hand = given_by_hand(learn(asked, sent), PARTLY)
-
-    for reference, known in (("SEPA-1", "hand-1"), ("re_1", "R-1")):
-        assert lifecycle.refund_by(by_hand, reference) == known
-        assert given_by_hand(by_hand, PARTLY, reference, "hand-2") == by_hand
-        with pytest.raises(Conflict, match="in the books already, as 100"):
-            given_by_hand(by_hand, PARTLY + 1, reference, "hand-2")
-
-
-def test_a_transfer_that_payments_did_not_acknowledge_may_be_said_again() -> None:
-    before = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
-    refused_too = learn(given_by_hand(before), refused("hand-1", "more than is left"))
-
-    assert requests(lifecycle.follows(refused_too, given_by_hand(refused_too, id="hand-2"))) == [("hand-2", TOTAL.amount)]
-
-
-def test_while_a_refund_is_under_way_none_is_given_back_by_hand() -> None:
-    asked = lifecycle.refund(an_order(reserved(), captured(), shipped()), "R-1", PARTLY, "scratched")
-    cancelled = lifecycle.cancel(an_order(reserved(), captured()), "no", NOW)
-
-    for order in (asked, cancelled, given_by_hand(learn(asked, refused("R-1")), PARTLY, "SEPA-0", "hand-0")):
-        with pytest.raises(Conflict, match="under way"):
-            given_by_hand(order, PARTLY)
-
-
-def test_never_more_than_is_left_is_given_back_by_hand_nor_what_a_shop_took() -> None:
-    part = learn(lifecycle.refund(an_order(reserved(), captured(), shipped()), "R-1", None, "scratched"), refused("R-1"))
-
-    with pytest.raises(Conflict, match="29900 minor units"):
-        given_by_hand(part, TOTAL.amount + 1)
-    with pytest.raises(Conflict, match="/shops/a took the money"):
-        given_by_hand(an_order(reserved(), shipped(), collected_by=SHOP), PARTLY)
-    with pytest.raises(Conflict, match="nothing is paid yet"):
-        given_by_hand(an_order(reserved()), PARTLY)
-
-
-SENT = heard(PaymentRefunded(order_id="T-1", refund_id="T-1:cancel", amount=TOTAL, reference="re_1"))
-CAME_BACK = refused(reason="it was sent as re_1 and came back: expired_or_canceled_card")
-
-
-@pytest.mark.parametrize("said", [(SENT, CAME_BACK), (CAME_BACK, SENT)])
-def test_money_that_went_and_came_back_has_not_gone_back_whichever_is_heard_first(said: tuple[Event, ...]) -> None:
-    before = order = lifecycle.cancel(an_order(reserved(), captured()), "no", NOW)
-    for fact in said:
-        order = learn(order, fact)
-
-    assert (order.refunded, order.status) == (0, Status.HELD)
-    assert order.waits_for == ("refund refused: it was sent as re_1 and came back: expired_or_canceled_card",)
-    assert requests(lifecycle.follows(before, order)) == []
-    asked = lifecycle.refund(order, "again-1", None, "refund_requested")
-    assert requests(lifecycle.follows(order, asked)) == [("again-1", 29900)]
-
-
-def test_a_parcel_that_has_arrived_does_not_hide_that_money_has_not_gone_back() -> None:
-    before = an_order(reserved(), captured(), shipped(), delivered())
-    asked = lifecycle.refund(before, "R-1", PARTLY, "scratched")
-
-    back = learn(asked, refused("R-1", "it was sent as re_1 and came back: lost_or_stolen_card"))
-    completed = lifecycle.complete(back, NOW)
-    seen_to = lifecycle.release(completed, "a", NOW)
-
-    assert (asked.status, back.status, completed.status) == (Status.DELIVERED, Status.HELD, Status.HELD)
-    assert (seen_to.status, lifecycle.completes_at(back, timedelta(days=7))) == (Status.COMPLETED, NOW + timedelta(days=7))
-
-
-def test_nobody_need_see_to_money_that_has_gone_back_after_all() -> None:
-    order = lifecycle.refund(an_order(reserved(), captured(), shipped(), delivered()), "R-1", None, "scratched")
-    again = lifecycle.refund(learn(order, refused("R-1")), "R-2", None, "scratched")
-
-    sent = heard(PaymentRefunded(order_id="T-1", refund_id="R-2", amount=TOTAL, reference="re_2"))
-    assert (again.status, learn(again, sent).status) == (Status.HELD, Status.REFUNDED)
-
-
-def test_a_hold_from_before_says_nothing_of_refunds() -> None:
-    assert not Hold.model_validate({"reason": "refund refused: no", "at": NOW}).of_refund
-
-
-def test_a_release_does_not_stand_for_money_that_has_not_gone_back() -> None:
-    with pytest.raises(Conflict, match="ask for it again"):
-        lifecycle.release(learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused()), "a", NOW)
-
-
-def test_what_a_shop_says_it_gave_back_is_not_asked_for_again_even_if_payments_will_not_acknowledge_it() -> None:
-    cancelled = lifecycle.cancel(an_order(reserved(), collected_by=SHOP), "no", NOW)
-
-    disputed = learn(learn(cancelled, refused()), given_back(refund_id="T-1:cancel"))
-
-    with pytest.raises(Conflict, match="refunded already"):
-        lifecycle.refund(disputed, "again-1", None, "refund_requested")
-
-
-@pytest.mark.parametrize("parcel", [left(), delivered()])
-def test_a_parcel_that_had_left_before_its_order_was_cancelled_is_shown_to_a_person(parcel: Event) -> None:
-    before = lifecycle.cancel(an_order(reserved(), captured()), "no", NOW)
-
-    after = learn(before, parcel)
-    seen = lifecycle.release(after, "a", NOW)
-
-    assert (after.status, after.waits_for) == (Status.HELD, (ASTRAY,))
-    assert lifecycle.follows(before, after) == [OrderHeld(order_id="T-1", reasons=(ASTRAY,))]
-    assert lifecycle.follows(after, learn(after, delivered())) == []
-    assert seen.status is Status.CANCELLED
-    assert [type(event) for event in lifecycle.follows(after, seen)] == [OrderReleased]
-
-
-def test_money_that_came_after_the_charge_had_failed_is_shown_to_a_person_who_sees_to_it() -> None:
-    failed = an_order(reserved(), declined())
-
-    after = learn(failed, in_doubt())
-    seen_to = lifecycle.release(after, "a", NOW)
-
-    assert (failed.status, after.status, seen_to.status) == (Status.CANCELLED, Status.HELD, Status.CANCELLED)
-    assert after.waits_for == ("the provider took 299.00 CNY (pi_1) after it was failed",)
-    assert [type(event) for event in lifecycle.follows(failed, after)] == [OrderHeld]
-    assert [type(event) for event in lifecycle.follows(after, seen_to)] == [OrderReleased]
-    assert an_order(in_doubt(), reserved(), declined()).status is Status.HELD
-
-
-def test_calling_an_order_off_does_not_answer_what_is_in_doubt_about_its_money() -> None:
-    review = heard(PaymentReviewRequired(order_id="T-1", payment_id="p", reasons=("amount",)))
-    called_off = lifecycle.cancel(an_order(reserved(), review, in_doubt()), "no", NOW)
-
-    assert (called_off.status, len(called_off.waits_for)) == (Status.HELD, 1)
-    assert lifecycle.release(called_off, "a", NOW).status is Status.CANCELLED
-
-
-def test_a_hold_from_before_says_nothing_of_doubt() -> None:
-    assert not Hold.model_validate({"reason": "amount", "at": NOW}).in_doubt
-
-
-def test_seeing_to_the_money_does_not_forget_that_the_parcel_was_seen_to() -> None:
-    astray = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), left())
-    seen = lifecycle.release(astray, "a", NOW)
-
-    assert lifecycle.release(learn(seen, in_doubt()), "a", NOW).status is Status.CANCELLED
-
-
-def test_cancelling_what_is_held_because_it_was_cancelled_too_late_changes_nothing() -> None:
-    astray = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), left())
-
-    assert lifecycle.cancel(astray, "again", NOW) == astray
-
-
-@pytest.mark.parametrize("parcel", [pushed(), left(), delivered()], ids=lambda fact: fact.type)
-def test_an_order_whose_parcel_was_heard_of_is_too_late_to_cancel(parcel: Event) -> None:
-    with pytest.raises(Conflict, match="too late"):
-        lifecycle.cancel(an_order(reserved(), captured(), parcel), "late", NOW)

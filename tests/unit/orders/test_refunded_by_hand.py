@@ -1,0 +1,83 @@
+"""Money that a person gave back by a transfer."""
+
+import pytest
+
+from services.orders import lifecycle
+from services.orders.learning import learn
+from services.orders.lifecycle import Order, Status
+from shared.events.orders import RefundRequested
+from shared.events.payments import PaymentRefunded
+from shared.problems import Conflict
+from tests.unit.orders.telling import (
+    NOW,
+    PARTLY,
+    SHOP,
+    TOTAL,
+    an_order,
+    asked_for,
+    captured,
+    heard,
+    refused,
+    requests,
+    reserved,
+    shipped,
+)
+
+
+def given_by_hand(order: Order, amount: int = TOTAL.amount, reference: str = "SEPA-1", id: str = "hand-1") -> Order:
+    return lifecycle.refund(order, lifecycle.refund_by(order, reference) or id, amount, "card closed", "lin", reference)
+
+
+def test_what_a_person_gave_back_by_hand_is_told_with_its_transfer_and_ends_the_hold_once_payments_has_it() -> None:
+    before = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
+
+    after = given_by_hand(before)
+    sent = PaymentRefunded(order_id="T-1", refund_id="hand-1", amount=TOTAL, reference="SEPA-1")
+    gone = learn(after, heard(sent))
+
+    (said,) = lifecycle.follows(before, after)
+    assert isinstance(said, RefundRequested)
+    assert (said.by_hand, said.asked_by, said.amount) == ("SEPA-1", "lin", TOTAL)
+    assert said.note() == "299.00 CNY: card closed; given back by hand by lin: SEPA-1"
+    assert (after.status, after.refunded) == (Status.HELD, 0)
+    assert (gone.status, gone.refunded, gone.refunds["hand-1"].by_hand) == (Status.CANCELLED, TOTAL.amount, "SEPA-1")
+    assert given_by_hand(gone) == gone
+
+
+def test_the_same_transfer_said_twice_is_one_and_of_another_sum_a_mistake() -> None:
+    asked = lifecycle.refund(an_order(reserved(), captured(), shipped()), "R-1", PARTLY, "scratched")
+    sent = heard(PaymentRefunded(order_id="T-1", refund_id="R-1", amount=asked_for(PARTLY), reference="re_1"))
+    by_hand = given_by_hand(learn(asked, sent), PARTLY)
+
+    for reference, known in (("SEPA-1", "hand-1"), ("re_1", "R-1")):
+        assert lifecycle.refund_by(by_hand, reference) == known
+        assert given_by_hand(by_hand, PARTLY, reference, "hand-2") == by_hand
+        with pytest.raises(Conflict, match="in the books already, as 100"):
+            given_by_hand(by_hand, PARTLY + 1, reference, "hand-2")
+
+
+def test_a_transfer_that_payments_did_not_acknowledge_may_be_said_again() -> None:
+    before = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
+    refused_too = learn(given_by_hand(before), refused("hand-1", "more than is left"))
+
+    assert requests(lifecycle.follows(refused_too, given_by_hand(refused_too, id="hand-2"))) == [("hand-2", TOTAL.amount)]
+
+
+def test_while_a_refund_is_under_way_none_is_given_back_by_hand() -> None:
+    asked = lifecycle.refund(an_order(reserved(), captured(), shipped()), "R-1", PARTLY, "scratched")
+    cancelled = lifecycle.cancel(an_order(reserved(), captured()), "no", NOW)
+
+    for order in (asked, cancelled, given_by_hand(learn(asked, refused("R-1")), PARTLY, "SEPA-0", "hand-0")):
+        with pytest.raises(Conflict, match="under way"):
+            given_by_hand(order, PARTLY)
+
+
+def test_never_more_than_is_left_is_given_back_by_hand_nor_what_a_shop_took() -> None:
+    part = learn(lifecycle.refund(an_order(reserved(), captured(), shipped()), "R-1", None, "scratched"), refused("R-1"))
+
+    with pytest.raises(Conflict, match="29900 minor units"):
+        given_by_hand(part, TOTAL.amount + 1)
+    with pytest.raises(Conflict, match="/shops/a took the money"):
+        given_by_hand(an_order(reserved(), shipped(), collected_by=SHOP), PARTLY)
+    with pytest.raises(Conflict, match="nothing is paid yet"):
+        given_by_hand(an_order(reserved()), PARTLY)
