@@ -22,8 +22,8 @@ NAMED_BY_URL = (
 )
 
 MEMORY = Path("/dev/shm")
-ENOUGH = 8 * 1024**3
-"""Bytes: several times what all servers of a run have written at its end."""
+ENOUGH = 4 * 1024**3
+"""Bytes: several times the 700 MB that all servers of a run have written at most."""
 
 _place: Path | None = None
 
