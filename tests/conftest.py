@@ -50,11 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
+    is_worker = hasattr(config, "workerinput")
+    private_folder.keep_in(Path(os.environ[FOLDER]).parent if is_worker else private_folder.best_place())
+    if not is_worker:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is told to end stops its servers, as after Ctrl-C
-        private_folder.keep_in(private_folder.best_place())
         os.environ[FOLDER] = str(private_folder.a_folder_for("tests"))
-    private_folder.keep_in(Path(os.environ[FOLDER]).parent)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

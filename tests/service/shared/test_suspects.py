@@ -213,8 +213,9 @@ async def test_who_is_hindered_by_the_librarys_own_finding_again_begins_anew(
 
     async def restore_slowly(channel: RobustChannel) -> None:
         queues = [queue for queues in channel._queues.values() for queue in queues if queue.name == last]
-        while any(not queue._consumers for queue in queues):
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):  # nobody may come: then the test fails, and this must end too
+            while any(not queue._consumers for queue in queues):
+                await asyncio.sleep(0.01)
         hindered.extend(queues)
         await restore(channel)
 

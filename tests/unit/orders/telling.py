@@ -59,12 +59,13 @@ def pushed() -> Event:
     return heard(TrackingPushed(order_id="T-1", shipment_id="s", carrier="own_fleet", tracking_number="W1", channel="app"))
 
 
-def asked_for(amount: int) -> Money:
+def cny(amount: int) -> Money:
+    """So many fen."""
     return Money(amount=amount, currency="CNY")
 
 
 def given_back(amount: int = TOTAL.amount, refund_id: str = "own-1", by: str = SHOP, reference: str = "x") -> Event:
-    return heard(PaymentRefunded(order_id="T-1", refund_id=refund_id, amount=asked_for(amount), reference=reference), source=by)
+    return heard(PaymentRefunded(order_id="T-1", refund_id=refund_id, amount=cny(amount), reference=reference), source=by)
 
 
 def refused(refund_id: str = "T-1:cancel", reason: str = "account closed") -> Event:

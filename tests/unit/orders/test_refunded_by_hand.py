@@ -14,8 +14,8 @@ from tests.unit.orders.telling import (
     SHOP,
     TOTAL,
     an_order,
-    asked_for,
     captured,
+    cny,
     heard,
     refused,
     requests,
@@ -46,7 +46,7 @@ def test_what_a_person_gave_back_by_hand_is_told_with_its_transfer_and_ends_the_
 
 def test_the_same_transfer_said_twice_is_one_and_of_another_sum_a_mistake() -> None:
     asked = lifecycle.refund(an_order(reserved(), captured(), shipped()), "R-1", PARTLY, "scratched")
-    sent = heard(PaymentRefunded(order_id="T-1", refund_id="R-1", amount=asked_for(PARTLY), reference="re_1"))
+    sent = heard(PaymentRefunded(order_id="T-1", refund_id="R-1", amount=cny(PARTLY), reference="re_1"))
     by_hand = given_by_hand(learn(asked, sent), PARTLY)
 
     for reference, known in (("SEPA-1", "hand-1"), ("re_1", "R-1")):

@@ -6,13 +6,9 @@ from services.orders import lifecycle
 from services.orders.learning import NotTheirsToSay, learn
 from services.orders.lifecycle import Order, Status
 from shared.events.orders import OrderCancelled, RefundRequested
-from shared.events.payments import (
-    PaymentRefunded,
-    RefundFailed,
-)
-from shared.money import Money
+from shared.events.payments import PaymentRefunded
 from shared.problems import Conflict
-from tests.unit.orders.telling import NOW, TOTAL, an_order, captured, heard, reserved, shipped
+from tests.unit.orders.telling import NOW, SHOP, TOTAL, an_order, captured, cny, given_back, heard, refused, reserved, shipped
 
 
 def test_part_of_a_shipped_order_is_refunded_and_never_more_than_was_paid() -> None:
@@ -97,7 +93,7 @@ def test_an_order_is_refunded_when_all_of_it_went_back() -> None:
 
 def test_money_that_payments_says_went_back_counts_even_if_nobody_remembers_asking() -> None:
     """After a restore payments may know more."""
-    some = PaymentRefunded(order_id="T-1", refund_id="forgotten", amount=Money(amount=100, currency="CNY"), reference="re_1")
+    some = PaymentRefunded(order_id="T-1", refund_id="forgotten", amount=cny(100), reference="re_1")
 
     assert an_order(reserved(), captured(), shipped(), heard(some)).refunded == 100
 
@@ -105,43 +101,36 @@ def test_money_that_payments_says_went_back_counts_even_if_nobody_remembers_aski
 def test_a_refused_refund_promises_nothing_and_shows_the_order_to_a_person() -> None:
     order = lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
 
-    after = learn(order, heard(RefundFailed(order_id="T-1", refund_id="r1", reason="account closed")))
+    after = learn(order, refused("r1"))
 
     assert (after.refund_asked, after.status) == (0, Status.HELD)
 
 
 def test_another_system_cannot_say_that_our_money_went_back() -> None:
-    refund = PaymentRefunded(order_id="T-1", refund_id="r1", amount=TOTAL, reference="x")
-
     with pytest.raises(NotTheirsToSay):
-        learn(an_order(reserved(), captured()), heard(refund, source="/shops/a"))
+        learn(an_order(reserved(), captured()), given_back(refund_id="r1"))
 
 
 def test_a_shop_that_took_the_money_says_that_it_gave_it_back() -> None:
-    order = lifecycle.cancel(an_order(reserved(), collected_by="/shops/a"), "no", NOW)
-    refund = PaymentRefunded(order_id="T-1", refund_id="T-1:cancel", amount=TOTAL, reference="x")
+    order = lifecycle.cancel(an_order(reserved(), collected_by=SHOP), "no", NOW)
 
-    assert learn(order, heard(refund, source="/shops/a")).refunded == TOTAL.amount
+    assert learn(order, given_back(refund_id="T-1:cancel")).refunded == TOTAL.amount
 
 
 def test_what_a_shop_gave_back_by_its_own_decision_is_not_asked_for_again() -> None:
-    before = an_order(reserved(), collected_by="/shops/a")
-    some = Money(amount=100, currency="CNY")
-    given_back = PaymentRefunded(order_id="T-1", refund_id="own-1", amount=some, reference="x")
+    before = an_order(reserved(), collected_by=SHOP)
 
-    after = learn(before, heard(given_back, source="/shops/a"))
+    after = learn(before, given_back(100))
 
     assert after.refunded == 100
     assert lifecycle.follows(before, after) == []
 
 
 def test_what_payments_does_not_acknowledge_was_not_given_back_whichever_is_heard_first() -> None:
-    before = an_order(reserved(), collected_by="/shops/a")
-    too_much = Money(amount=29901, currency="CNY")
-    told = heard(PaymentRefunded(order_id="T-1", refund_id="own-1", amount=too_much, reference="x"), source="/shops/a")
-    refused = heard(RefundFailed(order_id="T-1", refund_id="own-1", reason="more than is left"))
+    before = an_order(reserved(), collected_by=SHOP)
+    told, refusal = given_back(29901), refused("own-1", "more than is left")
 
-    one, other = learn(learn(before, told), refused), learn(learn(before, refused), told)
+    one, other = learn(learn(before, told), refusal), learn(learn(before, refusal), told)
 
     assert one == other
     assert (one.refunded, one.status) == (0, Status.HELD)
