@@ -6,11 +6,14 @@ import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
+import orjson
 
 from services.payments.settings import settings
 from shared.events.orders import OrderPlaced, RefundRequested
+from shared.events.payments import PaymentCaptured
 from shared.events.stock import StockReserved
 from shared.money import Money
 from tests.builders import a_placed_order
@@ -93,3 +96,44 @@ async def until_asked_days_ago(house: House, table: str, order_id: str) -> None:
         await until(is_set_back)
     finally:
         await connection.close()
+
+
+async def ask_for_what_is_not_answered(sandbox: Client, bus: Bus, order_id: str) -> None:
+    """A refund of an order that is paid, by a provider that is out of order."""
+    await order(bus, order_id, "card", "tok_ok")
+    await bus.expect(PaymentCaptured, order_id=order_id)
+    await sandbox.post("/sandbox/faults", json={"partner": "stripe", "error_rate": 1})
+    await bus.publish(a_refund_request(order_id))
+
+
+async def until_due(payments: Client, order_id: str) -> None:
+    """The provider is to be asked for it."""
+
+    async def is_due() -> bool:
+        return [refund["state"] for refund in (await payment_of(payments, order_id))["refunds"]] == ["due"]
+
+    await until(is_due)
+
+
+def that_it_failed(order_id: str, type: str = "refund.failed", **refund: Any) -> bytes:
+    """As Stripe would write it."""
+    failed = {"id": "re_1", "metadata": {"order_id": order_id, "refund_id": f"{order_id}:cancel"}, "status": "failed"}
+    return orjson.dumps({"id": f"evt_{uuid4().hex}", "type": type, "data": {"object": failed | refund}})
+
+
+async def given_back(house: House, order_id: str) -> tuple[int, int]:
+    """What is given back by the payment's row, and by the ledger."""
+    query = """
+        SELECT refunding, coalesce((SELECT sum(amount) FROM payments.ledger_entry e
+                                     WHERE e.order_id = p.order_id AND kind = 'refunded' AND NOT EXISTS (
+                                           SELECT FROM payments.ledger_return r
+                                            WHERE (r.order_id, r.refund_id) = (e.order_id, e.refund_id))), 0)::bigint
+          FROM payments.payment p WHERE order_id = $1
+        """
+    connection = await asyncpg.connect(house.database_url)
+    try:
+        row = await connection.fetchrow(query, order_id)
+    finally:
+        await connection.close()
+    assert row is not None
+    return row[0], row[1]
