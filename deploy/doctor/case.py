@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from services.inventory.reservation import Reservation
 from services.logistics.shipping import Shipment
-from services.orders.lifecycle import Order
+from services.orders.order import Order
 from services.payments.charging import Payment
 from services.payments.refunds import Refund
 

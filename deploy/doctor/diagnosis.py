@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from deploy.doctor.case import Ask, Case, Finding, Whose
 from deploy.doctor.unheard import unheard
-from services.orders.lifecycle import Status
+from services.orders.order import Status
 from services.payments import charging, refunds
 
 WORD = timedelta(minutes=1)

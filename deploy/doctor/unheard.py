@@ -9,7 +9,7 @@ from services.inventory.reservation import Reservation
 from services.logistics import shipping
 from services.logistics.shipping import Shipment
 from services.orders import lifecycle
-from services.orders.lifecycle import Order, Status
+from services.orders.order import Order, Status
 from services.payments import charging, refunds
 from services.payments.charging import Payment
 from shared.events import Event

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from services.orders import lifecycle, progress, store
-from services.orders.lifecycle import Order
+from services.orders.order import Order
 from services.orders.settings import settings
 from shared.database import Tx
 from shared.events.orders import OrderPlaced, OrderRejected

@@ -8,9 +8,9 @@ import uuid_utils
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.orders import admission, lifecycle, placing, progress, store, views
+from services.orders import admission, lifecycle, placing, progress, refunding, store, views
 from services.orders.interception import suspicions
-from services.orders.lifecycle import Order, Status
+from services.orders.order import Order, Status
 from services.orders.placing import PlaceOrder
 from services.orders.settings import settings
 from services.orders.views import OrderView, RefundView, TimelineEntry
@@ -169,9 +169,9 @@ async def refund_order(order_id: OrderId, caller: Caller, tx: Tx, ask: AskRefund
     if asked.by_hand and tx.now < tx.alone_since:  # it would not understand it, and have the money sent as well
         when = f"{tx.alone_since:%Y-%m-%d %H:%M} UTC"
         raise Conflict(f"a process of the release before may still run: say from {when} on what was given back by hand")
-    known = lifecycle.refund_by(order, asked.by_hand) if asked.by_hand else None
+    known = refunding.refund_by(order, asked.by_hand) if asked.by_hand else None
     refund_id = known or str(uuid_utils.uuid7())
-    after = lifecycle.refund(order, refund_id, asked.amount, asked.reason, caller.subject, asked.by_hand)
+    after = refunding.refund(order, refund_id, asked.amount, asked.reason, caller.subject, asked.by_hand)
     await _change(tx, order, after)
     return views.refund_view(after, refund_id)
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from services.orders import admission, lifecycle, placing, progress, store
 from services.orders.interception import suspicions, suspicions_of_paid
 from services.orders.learning import learn
-from services.orders.lifecycle import Order
+from services.orders.order import Order
 from services.orders.settings import settings
 from shared.database import Tx
 from shared.events import Event

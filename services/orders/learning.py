@@ -3,7 +3,8 @@
 from functools import singledispatch
 
 from services.orders.facts import GIVEN_BACK_UNASKED, Claim, Hold, Parcel
-from services.orders.lifecycle import Order, settle
+from services.orders.order import Order
+from services.orders.refunding import settle
 from shared.events import Event
 from shared.events.fields import MAX_LINES, PaymentReceipt
 from shared.events.payments import (

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.orders import views
-from services.orders.lifecycle import Order, Status
+from services.orders.order import Order, Status
 from shared import metrics, telemetry
 from shared.database import Reader, Tx
 

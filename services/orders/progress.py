@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from services.orders import lifecycle, metrics
-from services.orders.lifecycle import Order
+from services.orders.order import Order
 from shared.database import Tx
 
 

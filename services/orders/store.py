@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.orders import lifecycle
-from services.orders.lifecycle import Order
+from services.orders.order import Order
 from shared import telemetry
 from shared.database import Entries, Journal, Row, Tx
 from shared.events.orders import OrderPlaced

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 
 from services.orders.facts import Parcel
-from services.orders.lifecycle import Order, Status
+from services.orders.order import Order, Status
 from services.orders.store import order_from
 from shared.database import Reader
 from shared.events import OURS

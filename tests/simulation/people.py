@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from services.inventory import shelf
 from services.inventory import store as inventory_store
-from services.orders import lifecycle
+from services.orders import lifecycle, refunding
 from services.orders import store as orders_store
-from services.orders.lifecycle import Order, Status
+from services.orders.order import Order, Status
 from shared.events import Event
 from shared.events.fields import Address, Customer, Line, OrderedLine, PaymentChoice, PaymentReceipt
 from shared.events.orders import OrderPaid, OrderSubmitted, RefundRequested
@@ -131,7 +131,7 @@ class People:
                 elif order and order.cancel_reason:
                     self.ask_again(order)
                 else:
-                    self.decide(order_id, lambda order, now: lifecycle.refund(order, refund_id, amount, "scratched"))
+                    self.decide(order_id, lambda order, now: refunding.refund(order, refund_id, amount, "scratched"))
             case "stock":
                 self.restock()
             case "shop":
@@ -169,7 +169,7 @@ class People:
         if self.asked_again[order.id] == 3 or refused & self.given_back:
             return False
         refund_id = f"R-{self.bus.draw()}"
-        done = self.decide(order.id, lambda order, now: lifecycle.refund(order, refund_id, None, "again"))
+        done = self.decide(order.id, lambda order, now: refunding.refund(order, refund_id, None, "again"))
         if done:
             self.asked_again[order.id] += 1
             self.given_back |= refused
@@ -180,7 +180,7 @@ class People:
         for order in list(self.bus.orders.orders.values()):
             sent = self.sent_by_provider(order.id)
             for id, refund in order.refunds.items():
-                if refund.is_refused and id in sent and not lifecycle.refund_by(order, f"re_{id}"):
+                if refund.is_refused and id in sent and not refunding.refund_by(order, f"re_{id}"):
                     return self._say_by_hand(Transfer(order.id, f"re_{id}", sent[id]))
         return False
 
@@ -203,8 +203,8 @@ class People:
         new_id = f"R-{self.bus.draw()}"
 
         def decide(order: Order, now: datetime) -> Order:
-            refund_id = lifecycle.refund_by(order, transfer.reference) or new_id
-            return lifecycle.refund(order, refund_id, transfer.amount, "card closed", "a clerk", transfer.reference)
+            refund_id = refunding.refund_by(order, transfer.reference) or new_id
+            return refunding.refund(order, refund_id, transfer.amount, "card closed", "a clerk", transfer.reference)
 
         return self.decide(transfer.order_id, decide)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from services.inventory.reservation import State as StockState
 from services.logistics.shipping import State as ParcelState
-from services.orders.lifecycle import ASTRAY, Order, Status
+from services.orders.order import ASTRAY, Order, Status
 from services.payments.charging import Ending
 from services.payments.ledger import Kind
 from services.payments.refunds import State as RefundState

@@ -8,7 +8,7 @@ import pytest
 from services.inventory.reservation import State as StockState
 from services.inventory.shelf import Kind, Movement, Shelf
 from services.orders import lifecycle
-from services.orders.lifecycle import Order, Status
+from services.orders.order import Order, Status
 from services.payments.charging import Ending
 from shared.events.fields import OrderedLine, PaymentChoice
 from shared.events.orders import OrderSubmitted

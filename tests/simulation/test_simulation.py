@@ -11,8 +11,8 @@ import pytest
 
 from services.inventory import reservation
 from services.logistics import shipping
-from services.orders import learning, lifecycle
-from services.orders.lifecycle import Order
+from services.orders import learning, lifecycle, refunding
+from services.orders.order import Order
 from services.payments import charging, refunds
 from services.payments.charging import Payment
 from tests.simulation.playing import play, play_all
@@ -146,20 +146,20 @@ def test_it_finds_what_a_shop_gave_back_before_its_order_was_known_and_was_forgo
 
 
 def test_it_finds_money_that_counts_as_given_back_on_a_strangers_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    count = lifecycle._count_claims
+    count = refunding._count_claims
 
     def believe(order: Order) -> Order:
         collected_by = order.placed.collected_by if order.placed else None
         told = (claim.model_copy(update={"source": collected_by}) if collected_by else claim for claim in order.claims)
         return count(order.but(claims=tuple(told)))
 
-    monkeypatch.setattr(lifecycle, "_count_claims", believe)
+    monkeypatch.setattr(refunding, "_count_claims", believe)
 
     assert finds_something()
 
 
 def test_it_finds_an_order_that_goes_on_although_all_its_money_went_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    settle = lifecycle.settle
+    settle = refunding.settle
     for module in (lifecycle, learning):
         monkeypatch.setattr(module, "settle", lambda order: settle(order).but(given_back_first=False))
 
@@ -192,7 +192,7 @@ def test_it_finds_money_that_went_by_hand_and_that_the_provider_is_asked_for_as_
 
 
 def test_it_finds_a_transfer_that_counts_twice_because_it_was_said_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "refund_by", lambda order, reference: None)
+    monkeypatch.setattr(refunding, "refund_by", lambda order, reference: None)
 
     assert finds_something()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.orders import lifecycle
-from services.orders.lifecycle import Order
+from services.orders.order import Order
 from shared.database import Tx
 from shared.events.products import Product
 from shared.money import Money

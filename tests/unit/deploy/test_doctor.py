@@ -12,9 +12,9 @@ from deploy.doctor.diagnosis import diagnose, while_stopped
 from deploy.doctor.unheard import nothing_known, said_at, unheard
 from services.inventory.reservation import Reservation
 from services.logistics.shipping import Shipment
-from services.orders import lifecycle
+from services.orders import lifecycle, refunding
 from services.orders.learning import learn
-from services.orders.lifecycle import Order
+from services.orders.order import Order
 from services.payments.charging import Ending, Payment
 from services.payments.facts import Placed
 from shared.events import Event
@@ -101,7 +101,7 @@ def test_a_cancellation_and_the_refund_that_follows_are_said_again() -> None:
 
 def test_a_refused_refund_is_a_persons_who_is_told_how_to_say_that_it_went_by_hand() -> None:
     cancelled = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
-    part = lifecycle.refund(cancelled, "hand-1", 100, "card closed", "lin", "SEPA-1")
+    part = refunding.refund(cancelled, "hand-1", 100, "card closed", "lin", "SEPA-1")
 
     (finding,) = diagnose(a_case(order=part), NOW)
 
@@ -115,7 +115,7 @@ def test_a_refused_refund_is_a_persons_who_is_told_how_to_say_that_it_went_by_ha
 
 def test_that_it_went_by_hand_is_said_again_as_such() -> None:
     cancelled = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
-    by_hand = lifecycle.refund(cancelled, "hand-1", TOTAL.amount, "card closed", "lin", "SEPA-1")
+    by_hand = refunding.refund(cancelled, "hand-1", TOTAL.amount, "card closed", "lin", "SEPA-1")
 
     assert [event.by_hand for _, event in unheard(a_case(order=by_hand)) if isinstance(event, RefundRequested)] == ["SEPA-1"]
 

@@ -5,7 +5,7 @@ from itertools import count
 
 from services.orders import lifecycle
 from services.orders.learning import learn
-from services.orders.lifecycle import Order
+from services.orders.order import Order
 from shared.events import Envelope, Event, received
 from shared.events.orders import RefundRequested
 from shared.events.payments import PaymentCaptured, PaymentFailed, PaymentRefunded, PaymentReviewRequired, RefundFailed

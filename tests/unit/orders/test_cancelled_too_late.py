@@ -5,7 +5,7 @@ import pytest
 from services.orders import lifecycle
 from services.orders.facts import Hold
 from services.orders.learning import learn
-from services.orders.lifecycle import ASTRAY, Status
+from services.orders.order import ASTRAY, Status
 from shared.events import Event
 from shared.events.orders import OrderHeld, OrderReleased
 from shared.events.payments import PaymentReviewRequired

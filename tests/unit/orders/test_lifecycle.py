@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.orders import lifecycle
+from services.orders import lifecycle, refunding
 from services.orders.learning import learn
-from services.orders.lifecycle import Order, Status
+from services.orders.order import Order, Status
 from shared.events import Event
 from shared.events.fields import PaymentReceipt
 from shared.events.orders import OrderCancelled, OrderCompleted, OrderHeld, OrderPaid, OrderPlaced, OrderReleased, RefundRequested
@@ -255,7 +255,7 @@ def test_a_delivery_at_the_end_of_the_calendar_is_completed_at_the_last_moment_t
 def test_an_order_is_completed_once_even_if_money_goes_back_after() -> None:
     completed = lifecycle.complete(an_order(reserved(), captured(), shipped(), delivered()), NOW)
 
-    refunded = lifecycle.refund(completed, "r1", 100, "goodwill")
+    refunded = refunding.refund(completed, "r1", 100, "goodwill")
 
     assert lifecycle.completes_at(completed, timedelta(days=7)) is None
     assert lifecycle.complete(completed, NOW + timedelta(days=1)) == completed

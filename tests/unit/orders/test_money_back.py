@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.orders import lifecycle
+from services.orders import lifecycle, refunding
 from services.orders.learning import MOST_CLAIMS, NotTheirsToSay, learn
-from services.orders.lifecycle import Order, Status
+from services.orders.order import Order, Status
 from shared.events import Event
 from shared.events.fields import PaymentReceipt
 from shared.events.orders import OrderCancelled, OrderHeld, OrderPaid, OrderPlaced
@@ -225,23 +225,23 @@ def test_money_that_went_back_after_the_parcel_was_made_does_not_call_the_order_
 def test_a_cancelled_order_whose_refund_was_refused_is_held_and_its_money_asked_for_again_once() -> None:
     before = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
 
-    after = lifecycle.refund(before, "again-1", None, "refund_requested")
+    after = refunding.refund(before, "again-1", None, "refund_requested")
 
     assert (before.status, before.waits_for) == (Status.HELD, ("refund refused: account closed",))
     assert requests(lifecycle.follows(before, after)) == [("again-1", 29900)]
     assert (after.status, after.waits_for) == (Status.HELD, before.waits_for)
     with pytest.raises(Conflict, match="refunded already"):
-        lifecycle.refund(after, "again-2", None, "refund_requested")
+        refunding.refund(after, "again-2", None, "refund_requested")
 
 
 def test_it_is_held_until_the_money_went() -> None:
     cancelled = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
-    asked = lifecycle.refund(cancelled, "again-1", None, "refund_requested")
+    asked = refunding.refund(cancelled, "again-1", None, "refund_requested")
     sent = PaymentRefunded(order_id="T-1", refund_id="again-1", amount=TOTAL, reference="re_1")
 
     refused_again, gone = learn(asked, refused("again-1")), learn(asked, heard(sent))
 
     assert (refused_again.status, gone.status) == (Status.HELD, Status.CANCELLED)
-    assert requests(lifecycle.follows(refused_again, lifecycle.refund(refused_again, "again-2", None, "again"))) == [
+    assert requests(lifecycle.follows(refused_again, refunding.refund(refused_again, "again-2", None, "again"))) == [
         ("again-2", 29900)
     ]

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from services.orders import lifecycle
+from services.orders import lifecycle, refunding
 from services.orders.facts import Hold
 from services.orders.learning import learn
-from services.orders.lifecycle import Status
+from services.orders.order import Status
 from shared.events import Event
 from shared.events.payments import PaymentRefunded
 from shared.problems import Conflict
@@ -40,13 +40,13 @@ def test_money_that_went_and_came_back_has_not_gone_back_whichever_is_heard_firs
     assert (order.refunded, order.status) == (0, Status.HELD)
     assert order.waits_for == ("refund refused: it was sent as re_1 and came back: expired_or_canceled_card",)
     assert requests(lifecycle.follows(before, order)) == []
-    asked = lifecycle.refund(order, "again-1", None, "refund_requested")
+    asked = refunding.refund(order, "again-1", None, "refund_requested")
     assert requests(lifecycle.follows(order, asked)) == [("again-1", 29900)]
 
 
 def test_a_parcel_that_has_arrived_does_not_hide_that_money_has_not_gone_back() -> None:
     before = an_order(reserved(), captured(), shipped(), delivered())
-    asked = lifecycle.refund(before, "R-1", PARTLY, "scratched")
+    asked = refunding.refund(before, "R-1", PARTLY, "scratched")
 
     back = learn(asked, refused("R-1", "it was sent as re_1 and came back: lost_or_stolen_card"))
     completed = lifecycle.complete(back, NOW)
@@ -57,8 +57,8 @@ def test_a_parcel_that_has_arrived_does_not_hide_that_money_has_not_gone_back() 
 
 
 def test_nobody_need_see_to_money_that_has_gone_back_after_all() -> None:
-    order = lifecycle.refund(an_order(reserved(), captured(), shipped(), delivered()), "R-1", None, "scratched")
-    again = lifecycle.refund(learn(order, refused("R-1")), "R-2", None, "scratched")
+    order = refunding.refund(an_order(reserved(), captured(), shipped(), delivered()), "R-1", None, "scratched")
+    again = refunding.refund(learn(order, refused("R-1")), "R-2", None, "scratched")
 
     sent = heard(PaymentRefunded(order_id="T-1", refund_id="R-2", amount=TOTAL, reference="re_2"))
     assert (again.status, learn(again, sent).status) == (Status.HELD, Status.REFUNDED)
@@ -79,4 +79,4 @@ def test_what_a_shop_says_it_gave_back_is_not_asked_for_again_even_if_payments_w
     disputed = learn(learn(cancelled, refused()), given_back(refund_id="T-1:cancel"))
 
     with pytest.raises(Conflict, match="refunded already"):
-        lifecycle.refund(disputed, "again-1", None, "refund_requested")
+        refunding.refund(disputed, "again-1", None, "refund_requested")

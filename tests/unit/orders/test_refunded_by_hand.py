@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.orders import lifecycle
+from services.orders import lifecycle, refunding
 from services.orders.learning import learn
-from services.orders.lifecycle import Order, Status
+from services.orders.order import Order, Status
 from shared.events.orders import RefundRequested
 from shared.events.payments import PaymentRefunded
 from shared.problems import Conflict
@@ -25,7 +25,7 @@ from tests.unit.orders.telling import (
 
 
 def given_by_hand(order: Order, amount: int = TOTAL.amount, reference: str = "SEPA-1", id: str = "hand-1") -> Order:
-    return lifecycle.refund(order, lifecycle.refund_by(order, reference) or id, amount, "card closed", "lin", reference)
+    return refunding.refund(order, refunding.refund_by(order, reference) or id, amount, "card closed", "lin", reference)
 
 
 def test_what_a_person_gave_back_by_hand_is_told_with_its_transfer_and_ends_the_hold_once_payments_has_it() -> None:
@@ -45,12 +45,12 @@ def test_what_a_person_gave_back_by_hand_is_told_with_its_transfer_and_ends_the_
 
 
 def test_the_same_transfer_said_twice_is_one_and_of_another_sum_a_mistake() -> None:
-    asked = lifecycle.refund(an_order(reserved(), captured(), shipped()), "R-1", PARTLY, "scratched")
+    asked = refunding.refund(an_order(reserved(), captured(), shipped()), "R-1", PARTLY, "scratched")
     sent = heard(PaymentRefunded(order_id="T-1", refund_id="R-1", amount=cny(PARTLY), reference="re_1"))
     by_hand = given_by_hand(learn(asked, sent), PARTLY)
 
     for reference, known in (("SEPA-1", "hand-1"), ("re_1", "R-1")):
-        assert lifecycle.refund_by(by_hand, reference) == known
+        assert refunding.refund_by(by_hand, reference) == known
         assert given_by_hand(by_hand, PARTLY, reference, "hand-2") == by_hand
         with pytest.raises(Conflict, match="in the books already, as 100"):
             given_by_hand(by_hand, PARTLY + 1, reference, "hand-2")
@@ -64,7 +64,7 @@ def test_a_transfer_that_payments_did_not_acknowledge_may_be_said_again() -> Non
 
 
 def test_while_a_refund_is_under_way_none_is_given_back_by_hand() -> None:
-    asked = lifecycle.refund(an_order(reserved(), captured(), shipped()), "R-1", PARTLY, "scratched")
+    asked = refunding.refund(an_order(reserved(), captured(), shipped()), "R-1", PARTLY, "scratched")
     cancelled = lifecycle.cancel(an_order(reserved(), captured()), "no", NOW)
 
     for order in (asked, cancelled, given_by_hand(learn(asked, refused("R-1")), PARTLY, "SEPA-0", "hand-0")):
@@ -73,7 +73,7 @@ def test_while_a_refund_is_under_way_none_is_given_back_by_hand() -> None:
 
 
 def test_never_more_than_is_left_is_given_back_by_hand_nor_what_a_shop_took() -> None:
-    part = learn(lifecycle.refund(an_order(reserved(), captured(), shipped()), "R-1", None, "scratched"), refused("R-1"))
+    part = learn(refunding.refund(an_order(reserved(), captured(), shipped()), "R-1", None, "scratched"), refused("R-1"))
 
     with pytest.raises(Conflict, match="29900 minor units"):
         given_by_hand(part, TOTAL.amount + 1)

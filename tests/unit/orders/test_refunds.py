@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.orders import lifecycle
+from services.orders import lifecycle, refunding
 from services.orders.learning import NotTheirsToSay, learn
-from services.orders.lifecycle import Order, Status
+from services.orders.order import Order, Status
 from shared.events.orders import OrderCancelled, RefundRequested
 from shared.events.payments import PaymentRefunded
 from shared.problems import Conflict
@@ -14,38 +14,38 @@ from tests.unit.orders.telling import NOW, SHOP, TOTAL, an_order, captured, cny,
 def test_part_of_a_shipped_order_is_refunded_and_never_more_than_was_paid() -> None:
     order = an_order(reserved(), captured(), shipped())
 
-    after = lifecycle.refund(order, "r1", 10000, "scratched", "lin")
+    after = refunding.refund(order, "r1", 10000, "scratched", "lin")
 
     (asked,) = lifecycle.follows(order, after)
     assert isinstance(asked, RefundRequested)
     assert (asked.amount.amount, asked.asked_by) == (10000, "lin")
     with pytest.raises(Conflict, match="19900"):
-        lifecycle.refund(after, "r2", 19901, "more")
+        refunding.refund(after, "r2", 19901, "more")
 
 
 def test_asking_for_a_refund_twice_is_asking_once() -> None:
-    asked = lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
+    asked = refunding.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
 
-    assert lifecycle.refund(asked, "r1", None, "all") == asked
+    assert refunding.refund(asked, "r1", None, "all") == asked
 
 
 @pytest.mark.parametrize("amount", [0, -1])
 def test_nothing_and_less_cannot_be_refunded(amount: int) -> None:
     with pytest.raises(Conflict, match="29900"):
-        lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", amount, "none")
+        refunding.refund(an_order(reserved(), captured(), shipped()), "r1", amount, "none")
 
 
 def test_the_last_cent_can_be_refunded() -> None:
-    order = lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", TOTAL.amount - 1, "most of it")
+    order = refunding.refund(an_order(reserved(), captured(), shipped()), "r1", TOTAL.amount - 1, "most of it")
 
-    [asked] = lifecycle.follows(order, lifecycle.refund(order, "r2", None, "the rest"))
+    [asked] = lifecycle.follows(order, refunding.refund(order, "r2", None, "the rest"))
 
     assert isinstance(asked, RefundRequested)
     assert asked.amount.amount == 1
 
 
 def test_cancelling_gives_back_what_was_not_refunded_before_to_the_last_cent() -> None:
-    partly = lifecycle.refund(an_order(reserved(), captured()), "r1", TOTAL.amount - 1, "most of it")
+    partly = refunding.refund(an_order(reserved(), captured()), "r1", TOTAL.amount - 1, "most of it")
 
     cancelled, asked = lifecycle.follows(partly, lifecycle.cancel(partly, "no", NOW))
 
@@ -56,14 +56,14 @@ def test_cancelling_gives_back_what_was_not_refunded_before_to_the_last_cent() -
 
 def test_all_of_an_order_that_has_not_left_is_cancelled_instead_of_refunded() -> None:
     with pytest.raises(Conflict, match="cancel it"):
-        lifecycle.refund(an_order(reserved(), captured()), "r1", None, "all")
+        refunding.refund(an_order(reserved(), captured()), "r1", None, "all")
 
 
 def test_a_cancelled_order_cannot_be_refunded_twice() -> None:
     cancelled = lifecycle.cancel(an_order(reserved(), captured()), "no", NOW)
 
     with pytest.raises(Conflict, match="refunded already"):
-        lifecycle.refund(cancelled, "r1", 1, "again")
+        refunding.refund(cancelled, "r1", 1, "again")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_cancelled_order_cannot_be_refunded_twice() -> None:
         (an_order(), "nothing is paid yet"),
         (lifecycle.cancel(an_order(), "no", NOW), "nothing was paid"),
         (
-            lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all"),
+            refunding.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all"),
             "all that was paid is refunded already",
         ),
     ],
@@ -80,11 +80,11 @@ def test_a_cancelled_order_cannot_be_refunded_twice() -> None:
 )
 def test_where_nothing_is_left_to_refund_it_says_why(order: Order, why: str) -> None:
     with pytest.raises(Conflict, match=why):
-        lifecycle.refund(order, "r2", None, "more")
+        refunding.refund(order, "r2", None, "more")
 
 
 def test_an_order_is_refunded_when_all_of_it_went_back() -> None:
-    order = lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
+    order = refunding.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
 
     after = learn(order, heard(PaymentRefunded(order_id="T-1", refund_id="r1", amount=TOTAL, reference="re_1")))
 
@@ -99,7 +99,7 @@ def test_money_that_payments_says_went_back_counts_even_if_nobody_remembers_aski
 
 
 def test_a_refused_refund_promises_nothing_and_shows_the_order_to_a_person() -> None:
-    order = lifecycle.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
+    order = refunding.refund(an_order(reserved(), captured(), shipped()), "r1", None, "all")
 
     after = learn(order, refused("r1"))
 
