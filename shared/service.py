@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from shared import asyncapi, database, dead_letters, inbox, limits, measuring, metrics, partners, retention, telemetry
 from shared.auth import Authenticator
-from shared.bus import Consumer, Publisher
+from shared.bus.consumer import Consumer
+from shared.bus.publisher import Publisher
 from shared.database import Database, Journal, Pool
 from shared.dead_letters import api as dead_letters_api
 from shared.events import Event

@@ -16,7 +16,7 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 from deploy.rabbitmq import topology
 from deploy.services import SERVICES
 from deploy.stack.state import StackError
-from shared.bus import dead_queue_name, queue_name
+from shared.bus.broker import dead_queue_name, queue_name
 from shared.origin import EXCHANGE
 
 QUEUES = sorted(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import aio_pika
 
-from shared.bus import DEAD_EXCHANGE, dead_queue_name, queue_arguments, queue_name
+from shared.bus.broker import DEAD_EXCHANGE, dead_queue_name, queue_arguments, queue_name
 from shared.origin import EXCHANGE
 from shared.service import Service
 

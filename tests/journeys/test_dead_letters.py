@@ -21,7 +21,8 @@ from deploy.stack import stack
 from deploy.stack.state import open_folder
 from deploy.stack.troubles import Troubles
 from shared import codec
-from shared.bus import DEAD_EXCHANGE, DEATHS, dead_queue_name
+from shared.bus.broker import DEAD_EXCHANGE, dead_queue_name
+from shared.bus.received import DEATHS
 from shared.events import Envelope
 from shared.events.shipments import ShipmentCreated
 from shared.origin import EXCHANGE

@@ -14,7 +14,7 @@ from deploy.doctor import Finding, Whose, visit
 from deploy.doctor.visiting import examine
 from deploy.stack import stack
 from deploy.stack.state import open_folder
-from shared.bus import queue_name
+from shared.bus.broker import queue_name
 from tests.journeys.shop import Shop
 from tests.journeys.test_audit import some_orders
 

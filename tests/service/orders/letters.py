@@ -12,7 +12,8 @@ import orjson
 
 from services.orders.settings import settings
 from shared import codec
-from shared.bus import DEAD_EXCHANGE, DEATHS, dead_queue_name, queue_name
+from shared.bus.broker import DEAD_EXCHANGE, dead_queue_name, queue_name
+from shared.bus.received import DEATHS
 from shared.events import Envelope, Event
 from shared.events.payments import PaymentRefunded
 from shared.money import Money

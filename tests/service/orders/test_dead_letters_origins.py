@@ -11,7 +11,8 @@ from deploy.rabbitmq.systems import exchange_of
 from deploy.stack.servers import Servers
 from services.orders.main import service
 from shared import codec
-from shared.bus import DEATHS, dead_from, dead_queue_name
+from shared.bus.broker import dead_queue_name
+from shared.bus.received import DEATHS, dead_from
 from shared.events.orders import OrderPlaced
 from shared.origin import EXCHANGE, Origin
 from tests.builders import a_paid_order

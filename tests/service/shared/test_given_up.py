@@ -12,7 +12,9 @@ from aio_pika.abc import AbstractChannel as Channel
 
 from services.orders.main import service
 from shared import dead_letters, inbox
-from shared.bus import COMINGS_BACK, DEAD_EXCHANGE, DELIVERY_LIMIT, GIVEN_UP, SUSPICIOUS, Consumer, dead_queue_name, queue_name
+from shared.bus.broker import DEAD_EXCHANGE, DELIVERY_LIMIT, dead_queue_name, queue_name
+from shared.bus.consumer import SUSPICIOUS, Consumer
+from shared.bus.received import COMINGS_BACK, GIVEN_UP
 from shared.codec import BATCH
 from shared.database import Database, connect
 from shared.dead_letters import retrying

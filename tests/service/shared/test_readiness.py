@@ -16,7 +16,7 @@ from deploy.stack import keys
 from deploy.stack.servers import Servers
 from services.orders.main import service
 from services.orders.settings import settings
-from shared.bus import dead_queue_name, queue_name
+from shared.bus.broker import dead_queue_name, queue_name
 from tests.faults.proxy import Link
 from tests.service.house import Client, a_client, a_database, a_port, a_vhost, number_of, serving
 

@@ -23,7 +23,8 @@ from deploy.stack import ports, postgres, processes, rabbitmq, waiting
 from deploy.stack.servers import Servers
 from deploy.stack.state import StackFolder, open_folder
 from shared import database, jwks, limits, partners, tls
-from shared.bus import Consumer, Publisher
+from shared.bus.consumer import Consumer
+from shared.bus.publisher import Publisher
 from shared.database import Database
 from shared.origin import EXCHANGE
 from shared.partners import Partner, PartnerUnknown

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from services.orders.main import service
-from shared import bus
-from shared.bus import Consumer, Publisher
+from shared.bus.consumer import Consumer
+from shared.bus.publisher import Publisher
 from shared.database import Database, Tx, connect
 from shared.events import Event
 from shared.events.orders import OrderPaid
@@ -50,8 +50,8 @@ async def silent(link: Link) -> None:
 async def test_who_listens_ends_while_rabbitmq_is_away(
     consumer: Consumer, link: Link, away: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus, "CANCELLED_WITHIN", 0.5)
-    monkeypatch.setattr(bus, "STOPPED_WITHIN", 0.5)
+    monkeypatch.setattr("shared.bus.consumer.CANCELLED_WITHIN", 0.5)
+    monkeypatch.setattr("shared.bus.consumer.STOPPED_WITHIN", 0.5)
     await away(link)
     while away is gone and await consumer.is_connected():  # of silence nobody hears
         await asyncio.sleep(0.01)

@@ -12,7 +12,8 @@ from aio_pika.exceptions import DuplicateConsumerTag
 from aio_pika.robust_channel import RobustChannel
 
 from services.orders.main import service
-from shared.bus import SUSPICIOUS, Consumer, dead_queue_name, queue_name
+from shared.bus.broker import dead_queue_name, queue_name
+from shared.bus.consumer import SUSPICIOUS, Consumer
 from shared.database import Database, Tx, connect
 from shared.events import Event
 from shared.events.orders import OrderPaid

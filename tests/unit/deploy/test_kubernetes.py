@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from deploy.cli.__main__ import command_line
 from deploy.services import SERVICES
 from deploy.stack.state import CHECKOUT
-from shared.bus import dead_queue_name, queue_name
+from shared.bus.broker import dead_queue_name, queue_name
 from tests.unit.deploy.cluster import (
     OVERLAYS,
     WORKLOADS,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.bus import DEATHS, dead_from
+from shared.bus.received import DEATHS, dead_from
 from shared.origin import EXCHANGE, Origin
 
 OURS = "/orderbus/orders"

@@ -1,17 +1,13 @@
-"""The bus: one topic exchange, a quorum queue per service and event type, received by FastStream, published with
-confirms on a connection of its own (a broker that blocks publishers must not stop acknowledgements)."""
+"""What a service hears on the bus."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
-from uuid import uuid4
 
-import aio_pika
 import structlog
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import DuplicateConsumerTag
 from faststream import AckPolicy
 from faststream.message import StreamMessage
@@ -20,181 +16,49 @@ from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 from faststream.rabbit.utils import RabbitClientProperties
 from faststream.security import BaseSecurity
 
-from shared import cards, codec, dead_letters, inbox, metrics, tls
+from shared import codec, dead_letters, inbox, metrics, tls
 from shared.batching import Batcher
-from shared.codec import Decoded, Unreadable
+from shared.bus.broker import CANCELLED_WITHIN, HEARTBEAT, dead_queue_name, queue_name
+from shared.bus.received import GIVEN_UP, Received
+from shared.codec import Unreadable
 from shared.database import Database
 from shared.events import Event
-from shared.origin import EXCHANGE, Origin
 from shared.settings import Settings
 from shared.subscriptions import Subscription, Subscriptions
 
 log = structlog.get_logger()
 
-DEAD_EXCHANGE = "orderbus.dead"
-DEATHS = "x-death"
-"""The header in which the broker tells where it took a dead message from. One that comes with it from elsewhere has made it
-up, and RabbitMQ before 4.0 would go on from what it says."""
-
-HEARTBEAT = 15
-"""Seconds; a dead connection is noticed within three of them instead of three minutes at the default."""
-
 RECONNECT = 1
 """Seconds between two attempts to reach a broker that was lost."""
-
-PUBLISH_TIMEOUT = 10
-
-CANCELLED_WITHIN = 2
-"""Seconds for the broker to answer who leaves. One that is away is not waited for: what is in hand comes back by itself."""
 
 STOPPED_WITHIN = 10
 """Seconds for what is in hand to be handled. With what partners are given, and what is announced, it is less than the half minute
 after which a process is killed."""
 
-DELIVERY_LIMIT = 10
-"""A message that has come back so often kills whoever takes it: it ends as a dead letter."""
-
 SUSPICIOUS = 3
 """A message that has come back so often may be one that kills. Who starts takes it with nothing else in hand: what is in hand
 beside one that kills comes back with it, and would end with it."""
-
-GIVEN_UP = "given up by the broker: the process died, or rejected it, each time it was delivered"
 
 LOST = (OSError, RuntimeError, DuplicateConsumerTag)
 """By any of these aio-pika says that the connection was lost. By the last when we had just begun to listen on a channel that it
 is restoring: it then listens a second time by the same tag, and closes the new connection because of that."""
 
-COMINGS_BACK = "x-delivery-count"
-"""The header in which a quorum queue tells how often it has delivered a message before."""
+Receive = Callable[[Received], Awaitable[None]]
 
 
-def queue_name(service: str, event_type: str) -> str:
-    """Where a service hears events of a type."""
-    return f"{service}.{event_type}"
-
-
-def dead_queue_name(service: str) -> str:
-    """Where the broker puts the messages it gave up delivering to a service."""
-    return f"{service}.dead"
-
-
-def queue_arguments(service: str) -> dict[str, Any]:
-    """Every default that differs between RabbitMQ 3.10 and 4.x is said."""
-    return {
-        "x-queue-type": "quorum",
-        "x-delivery-limit": DELIVERY_LIMIT,
-        "x-overflow": "reject-publish",  # at-least-once dead-lettering needs it
-        "x-dead-letter-strategy": "at-least-once",
-        "x-dead-letter-exchange": DEAD_EXCHANGE,
-        "x-dead-letter-routing-key": dead_queue_name(service),
-    }
-
-
-class Publisher:
-    """Publishes persistent, mandatory, confirmed messages on its own connection."""
-
-    def __init__(self, settings: Settings, service: str, must_route: set[str]) -> None:
-        self._url = settings.rabbitmq_url.get_secret_value()
-        self._tls = tls.of_rabbitmq(settings)
-        self._name = f"orderbus-{service}-publisher"
-        self._must_route = must_route
-        self._connection: AbstractRobustConnection | None = None
-        self._exchange: aio_pika.abc.AbstractExchange | None = None
-
-    async def start(self) -> None:
-        """Connect. Raises when the broker cannot be reached."""
-        self._connection = await aio_pika.connect_robust(
-            self._url,
-            heartbeat=HEARTBEAT,
-            timeout=10,
-            client_properties={"connection_name": self._name},
-            ssl_context=self._tls,
-        )
-        channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-        self._exchange = await channel.get_exchange(EXCHANGE, ensure=False)
-
-    async def publish(self, event_type: str, body: bytes, content_type: str) -> None:
-        """Returns when the broker has the message in every queue it belongs in; raises when it has not, or did not say.
-        A type that nobody has subscribed to may go nowhere."""
-        assert self._exchange is not None, "publish before start"
-        message = aio_pika.Message(
-            body,
-            content_type=content_type,
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            # of the attempt, not of the event: returned messages are matched by it
-            message_id=str(uuid4()),
-        )
-        await self._exchange.publish(
-            message, routing_key=event_type, mandatory=event_type in self._must_route, timeout=PUBLISH_TIMEOUT
-        )
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the connection stands."""
-        return self._connection is not None and self._connection.connected.is_set()
-
-    async def stop(self) -> None:
-        """Close the connection. A broker that does not answer finds out by itself."""
-        if self._connection is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CANCELLED_WITHIN):
-                    await self._connection.close()
-
-
-class _Received:
-    """One message as it came. An object, because FastStream would unpack what a decoder returns."""
-
-    def __init__(self, raw: AbstractIncomingMessage) -> None:
-        self.raw = raw
-
-    def read(self, subscription: Subscription, queue: str) -> Decoded:
-        """Its events, as they stand in this queue."""
-        raw, origin = self.raw, Origin(self.raw.exchange or "", self.raw.routing_key or "", queue)
-        if DEATHS in raw.headers:
-            reason = f"{DEATHS}: only the broker may say that a message has died"
-            return Decoded(unreadable=[Unreadable(reason, cards.masked_bytes(raw.body), None, origin)])
-        return codec.decode(raw.body, raw.content_type, raw.headers, subscription.wants, origin)
-
-    def read_dead(self) -> Decoded:
-        """Its events, whatever they are, from wherever the broker took it."""
-        return codec.decode(self.raw.body, self.raw.content_type, self.raw.headers, origin=dead_from(self.raw.headers))
-
-    def whole(self) -> dead_letters.Letter:
-        """Of a dead one, unread: reading it may be what kills."""
-        return dead_letters.Letter(cards.masked_unread(self.raw.body), GIVEN_UP, None, None, dead_from(self.raw.headers))
-
-
-Receive = Callable[[_Received], Awaitable[None]]
-
-
-async def _take(message: AbstractIncomingMessage, receive: Receive) -> None:
+async def _take(received: Received, receive: Receive) -> None:
     """As a subscriber takes what it is delivered. Not by aio-pika's `process`: that rejects what is only cancelled."""
     try:
-        await receive(_Received(message))
+        await receive(received)
     except Exception:
         log.exception("a message is rejected")
-        await message.reject()
+        await received.raw.reject()
     else:
-        await message.ack()
+        await received.raw.ack()
 
 
-def _times_back(message: AbstractIncomingMessage) -> int:
-    match message.headers.get(COMINGS_BACK):
-        case int(times):
-            return times
-    return 0
-
-
-async def _decode(message: StreamMessage[AbstractIncomingMessage]) -> _Received:
-    return _Received(message.raw_message)
-
-
-def dead_from(headers: Mapping[str, Any]) -> Origin | None:
-    """Where the broker took a dead message from; None when it was not the broker that put it among the dead."""
-    match headers.get(DEATHS):
-        case [{"exchange": str(exchange), "routing-keys": [str(routing_key), *_], "queue": str(queue)}, *_]:  # latest first
-            return Origin(exchange, routing_key, queue)
-    return None
+async def _decode(message: StreamMessage[AbstractIncomingMessage]) -> Received:
+    return Received(message.raw_message)
 
 
 class Consumer:
@@ -259,7 +123,7 @@ class Consumer:
 
     async def _begin(self) -> None:
         async with (await self._broker.connect()).channel() as channel:
-            in_hand: list[tuple[AbstractIncomingMessage, Receive]] = []
+            in_hand: list[tuple[Received, Receive]] = []
             # in any order: what kills in one queue must not keep the same others waiting at each start
             for name, receive in random.sample(list(self._receivers.items()), len(self._receivers)):
                 queue = await channel.get_queue(name, ensure=False)
@@ -271,13 +135,14 @@ class Consumer:
             # what cannot be acknowledged any more comes back to who listens now
             await asyncio.gather(*(_take(*each) for each in in_hand), return_exceptions=True)
 
-    async def _take_suspects(self, queue: AbstractQueue, receive: Receive) -> AbstractIncomingMessage | None:
+    async def _take_suspects(self, queue: AbstractQueue, receive: Receive) -> Received | None:
         """One after the other, while one stands in front of the queue. The message behind them, which is in hand then."""
         while not self._is_stopped and (message := await queue.get(fail=False)) is not None:
-            if _times_back(message) < SUSPICIOUS:
-                return message
-            log.warning("taken alone: it has come back often", queue=queue.name, times=_times_back(message))
-            await _take(message, receive)
+            received = Received(message)
+            if received.times_back < SUSPICIOUS:
+                return received
+            log.warning("taken alone: it has come back often", queue=queue.name, times=received.times_back)
+            await _take(received, receive)
         return None
 
     async def _cancel(self) -> None:
@@ -300,7 +165,7 @@ class Consumer:
         event_type, batcher = subscription.event_class.type, self._batchers[subscription.handle]
         queue = queue_name(self._service, event_type)
 
-        async def receive(received: _Received) -> None:
+        async def receive(received: Received) -> None:
             unreadable: list[Unreadable] = []
 
             def read() -> list[Event]:
@@ -333,10 +198,10 @@ class Consumer:
             metrics.events_handled.labels(event_type, "unreadable").inc(len(unreadable))
             await inbox.until_stored(self._database, [dead_letters.of_unreadable(each) for each in unreadable])
 
-    async def _given_up(self, received: _Received) -> None:
+    async def _given_up(self, received: Received) -> None:
         """What the broker gave up delivering becomes dead letters, each event that was not handled before one. It is given up
         nowhere else: what cannot be read, or has come back often from here too, is kept as it came."""
-        if _times_back(received.raw) < SUSPICIOUS:
+        if received.times_back < SUSPICIOUS:
             try:
                 await self._keep_events(received)
                 return
@@ -352,7 +217,7 @@ class Consumer:
                 await asyncio.sleep(inbox.LONGEST_WAIT)
         metrics.events_handled.labels("unknown", "given_up").inc()
 
-    async def _keep_events(self, received: _Received) -> None:
+    async def _keep_events(self, received: Received) -> None:
         decoded = received.read_dead()
         unreadable = [dead_letters.of_unreadable(each) for each in decoded.unreadable]
         letters = [
