@@ -5,7 +5,7 @@ from functools import cache
 from typing import Annotated
 
 from babel.numbers import is_currency
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 
 
 def _is_iso_4217(code: str) -> str:
@@ -20,8 +20,9 @@ Currency = Annotated[str, AfterValidator(cache(_is_iso_4217))]
 MOST = 10**15
 """The largest amount, in minor units. JSON readers that know numbers as doubles still read it exactly."""
 
-MinorUnits = Annotated[int, Field(ge=0, le=MOST)]
-"""An amount in the currency's minor unit: fen, cents; whole yen for JPY."""
+MinorUnits = Annotated[int, Strict(), Field(ge=0, le=MOST)]
+"""An amount in the currency's minor unit: fen, cents; whole yen for JPY. A JSON number without decimals: of 299.0 nobody can tell
+whether it means 299 fen or yuan."""
 
 
 class Money(BaseModel):

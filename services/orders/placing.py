@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Strict
+from pydantic import BaseModel, ConfigDict
 
 from services.orders.interception import sum_of
-from shared.events.fields import SOME_IN_JSON, Address, Currency, Customer, Line, OrderedLine, PaymentChoice, Quantity, Some
+from shared.events.fields import SOME_IN_JSON, Address, Currency, Customer, Line, OrderedLine, PaymentChoice, Some
 from shared.events.orders import OrderPaid, OrderPlaced, OrderSubmitted
 from shared.money import MOST, Money
 
@@ -16,8 +16,6 @@ PriceList = Mapping[str, Money]
 
 class AskedLine(OrderedLine, extra="forbid"):
     """An article and how many of it."""
-
-    quantity: Annotated[Quantity, Strict()]
 
 
 class AskedCustomer(Customer, extra="forbid"):

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from shared.money import Currency, MinorUnits
@@ -14,7 +14,8 @@ OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]
 Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """A stock keeping unit: letters, digits and `._-`, up to 64 characters."""
 
-Quantity = Annotated[int, Field(ge=1, le=100_000)]
+Quantity = Annotated[int, Strict(), Field(ge=1, le=100_000)]
+"""Pieces: a JSON number. A text or `true` is another's mistake, and would pass for a number with whoever is less strict."""
 
 
 MAX_LINES = 200

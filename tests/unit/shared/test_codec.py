@@ -125,6 +125,19 @@ def test_an_event_that_is_none_says_which_attribute_is_wrong(change: dict[str, o
     assert reason in unreadable.reason
 
 
+@pytest.mark.parametrize("number", ["2", True, 2.0, "29900"])
+@pytest.mark.parametrize("field", ["quantity", "unit_price"])
+def test_an_event_whose_number_is_none_says_which(field: str, number: object) -> None:
+    paid = a_paid_order()
+    data = paid.model_dump(mode="json")
+    data["lines"][0][field] = number
+    event = {"specversion": "1.0", "id": "paid-1", "source": "/shops/a", "type": paid.type, "data": data}
+
+    (unreadable,) = codec.decode(orjson.dumps(event), codec.SINGLE, {}).unreadable
+
+    assert unreadable.reason == f"lines.0.{field}: Input should be a valid integer"
+
+
 def test_an_event_with_a_card_number_is_refused_and_the_number_is_not_kept() -> None:
     body = orjson.dumps(
         orjson.loads(codec.encode(EVENT, ENVELOPE)) | {"data": {"order_id": "T-1", "reason": "card 4242 4242 4242 4242"}}
