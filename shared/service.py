@@ -1,7 +1,6 @@
 """A service: its HTTP API, its event handlers and its jobs around one pool, one consumer and one relay."""
 
 import asyncio
-import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,7 +13,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 
-from shared import asyncapi, database, dead_letters, inbox, limits, measuring, metrics, partners, retention, telemetry
+from shared import asyncapi, database, dead_letters, inbox, limits, measuring, memory, metrics, partners, retention, telemetry
 from shared.auth import Authenticator
 from shared.bus.consumer import Consumer
 from shared.bus.publisher import Publisher
@@ -139,6 +138,7 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
                     repeat(lambda: _retry_dead_letters(service, db), timedelta(seconds=1), "retry_dead_letters"),
                     repeat(lambda: retention.forget(pool, settings), timedelta(hours=1), "forget"),
                     repeat(lambda: _feel(pool), timedelta(seconds=5), "feel"),
+                    repeat(memory.give_back, timedelta(seconds=5), "give_back"),
                     repeat(lambda: _measure(service, pool), timedelta(seconds=5), "measure"),
                 ]
             )
@@ -146,18 +146,10 @@ async def running(service: Service, settings: Settings, app: FastAPI) -> AsyncIt
         await consumer.start()
         await stack.enter_async_context(_background([consumer.run()]))
         stack.push_async_callback(consumer.stop)
-        _collect_rarely()
+        memory.collect_rarely()
         log.info("ready", port=settings.port)
         yield
         log.info("stopping")
-
-
-def _collect_rarely() -> None:
-    """A batch makes tens of thousands of objects that are gone with it, and no cycles: looking for some after every few
-    hundred costs more than it finds. What has been loaded stays anyway."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 @asynccontextmanager
