@@ -13,7 +13,7 @@ from services.orders.order import Order, Status
 from services.payments import charging, refunds
 from services.payments.charging import Payment
 from shared.events import Event
-from shared.events.orders import OrderCancelled, OrderPaid, OrderPlaced, OrderReleased, RefundRequested
+from shared.events.orders import OrderCancelled, OrderPaid, OrderPlaced, OrderReleased, RefundRequested, RefundReturned
 from shared.events.payments import PaymentCaptured, PaymentRefunded, PaymentReviewRequired, RefundFailed
 from shared.events.shipments import (
     ShipmentCancelled,
@@ -43,6 +43,7 @@ def said_at(case: Case, event: Event) -> datetime | None:
 def _by_orders(case: Case) -> Iterator[Event]:
     order, reservation, payment, shipment = case.order, case.reservation, case.payment, case.shipment
     asked = {refund.id for refund in case.refunds if refund.reason}
+    gone = {(refund.id, refund.reference) for refund in case.refunds if refund.state is refunds.State.REFUNDED}
     for event in lifecycle.follows(Order(id=order.id), order):
         match event:
             case OrderPlaced():
@@ -55,6 +56,8 @@ def _by_orders(case: Case) -> Iterator[Event]:
                 is_missed = order.status in (Status.PLACED, Status.PAID) and _still_waits_for_a_person(case)
             case RefundRequested():
                 is_missed = event.refund_id not in asked
+            case RefundReturned():
+                is_missed = (event.refund_id, event.reference) in gone
             case _:
                 is_missed = False
         if is_missed:

@@ -29,6 +29,8 @@ router = APIRouter(prefix="/api/orders", tags=["orders"], route_class=Transactio
 
 SOURCE = f"{OURS}orders"
 
+RefundId = Annotated[str, text(200)]
+
 
 class Orders(BaseModel):
     """A page of orders, newest first; `next_page` is null on the last."""
@@ -69,6 +71,14 @@ class AskRefund(BaseModel):
         if self.by_hand and (self.amount is None or "reason" not in self.model_fields_set):
             raise ValueError("of what was given back by hand, amount and reason have to be said")
         return self
+
+
+class Returned(BaseModel):
+    """Why the bank has returned the transfer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
 
 
 @router.post("", status_code=201, response_model=OrderView, dependencies=[scope("orders:write")], responses={201: LOCATION})
@@ -172,6 +182,16 @@ async def refund_order(order_id: OrderId, caller: Caller, tx: Tx, ask: AskRefund
     known = refunding.refund_by(order, asked.by_hand) if asked.by_hand else None
     refund_id = known or str(uuid_utils.uuid7())
     after = refunding.refund(order, refund_id, asked.amount, asked.reason, caller.subject, asked.by_hand)
+    await _change(tx, order, after)
+    return views.refund_view(after, refund_id)
+
+
+@router.post("/{order_id}/refunds/{refund_id}/returned", dependencies=[scope("orders:refund")])
+async def take_back_refund(order_id: OrderId, refund_id: RefundId, caller: Caller, tx: Tx, why: Returned) -> RefundView:
+    """The bank has returned what was given back by hand: the books take it back, the order is held, and the money may be given
+    back anew (scope orders:refund). Said twice is once. 409 for what did not go by hand, or has not gone."""
+    order = await _lock(tx, order_id, caller)
+    after = refunding.take_back(order, refund_id, why.reason, caller.subject)
     await _change(tx, order, after)
     return views.refund_view(after, refund_id)
 

@@ -51,7 +51,8 @@ class Claim(Fact):
 
 
 class Refund(Fact):
-    """Money owed back, and whether it went. `by_hand`: the reference of the transfer by which `asked_by` says that it did."""
+    """Money owed back, and whether it went. `by_hand`: the reference of the transfer by which `asked_by` says that it did;
+    `returned`: why, as `returned_by` says, the bank has sent that one back."""
 
     amount: int
     reason: str
@@ -59,6 +60,8 @@ class Refund(Fact):
     failure: str | None = None
     asked_by: str | None = None
     by_hand: str | None = None
+    returned: str | None = None
+    returned_by: str | None = None
 
     @property
     def is_owed(self) -> bool:

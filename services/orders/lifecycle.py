@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from services.orders.facts import Cancellation, Hold
+from services.orders.facts import GIVEN_BACK_UNASKED, Cancellation, Hold
 from services.orders.order import ASTRAY, Order, Status
 from services.orders.refunding import settle
 from shared.events import Event
@@ -15,6 +15,7 @@ from shared.events.orders import (
     OrderPlaced,
     OrderReleased,
     RefundRequested,
+    RefundReturned,
 )
 from shared.money import Money
 from shared.problems import Conflict
@@ -135,6 +136,17 @@ def follows(before: Order, after: Order) -> list[Event]:
         )
         for refund_id, owed in after.refunds.items()
         if owed.is_owed and (refund_id not in before.refunds or before.placed is None)
+    ]
+    events += [
+        RefundReturned(
+            order_id=after.id,
+            refund_id=refund_id,
+            reference=refund.by_hand or "",
+            reason=refund.returned,
+            said_by=refund.returned_by or "",
+        )
+        for refund_id, refund in after.refunds.items()
+        if refund.returned and not before.refunds.get(refund_id, GIVEN_BACK_UNASKED).returned
     ]
     if after.completed_at and not before.completed_at:
         events.append(OrderCompleted(order_id=after.id))

@@ -11,6 +11,7 @@ from shared.events.orders import (
     OrderRejected,
     OrderReleased,
     RefundRequested,
+    RefundReturned,
 )
 from shared.service import Service
 
@@ -31,6 +32,7 @@ service = Service(
         OrderReleased,
         OrderCancelled,
         RefundRequested,
+        RefundReturned,
         OrderCompleted,
     ],
 )

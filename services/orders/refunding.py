@@ -5,7 +5,7 @@ from itertools import chain, count
 from services.orders.facts import GIVEN_BACK_UNASKED, Claim, Hold, Refund
 from services.orders.order import Order
 from shared.money import Money
-from shared.problems import Conflict
+from shared.problems import Conflict, NotFound
 
 ORDER_CANCELLED = "order_cancelled"
 """Why what is left of a cancelled order's money goes back."""
@@ -46,6 +46,28 @@ def _check_by_hand(order: Order) -> None:
         raise Conflict(f"order {order.id}: {who}", order_status=order.status)
     if any(refund.is_owed for refund in order.refunds.values()):
         raise Conflict(f"order {order.id}: a refund is under way; wait for what becomes of it", order_status=order.status)
+
+
+def take_back(order: Order, refund_id: str, reason: str, by: str) -> Order:
+    """The bank has returned what a person gave back by hand. Said twice is once; what becomes of it payments says. Raises
+    NotFound, and Conflict for what did not go by hand, or has not gone."""
+    known = order.refunds.get(refund_id)
+    if known is None:
+        raise NotFound(f"order {order.id} has no refund {refund_id}")
+    if known.returned:
+        return order
+    if objection := _why_not_returned(known):
+        raise Conflict(f"refund {refund_id} of order {order.id} {objection}", order_status=order.status)
+    returned = known.model_copy(update={"returned": reason, "returned_by": by})
+    return order.but(refunds={**order.refunds, refund_id: returned})
+
+
+def _why_not_returned(refund: Refund) -> str | None:
+    if refund.by_hand is None:
+        return "was not given back by hand: who sent it says itself what becomes of it"
+    if refund.failure:
+        return f"counts as not gone already: {refund.failure}"
+    return "is under way: wait until it is in the books" if refund.reference is None else None
 
 
 def refund_by(order: Order, reference: str) -> str | None:

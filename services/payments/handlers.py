@@ -7,7 +7,7 @@ from services.payments.facts import Cancelled, Expired, Fact, Placed, Released, 
 from services.payments.settings import settings
 from shared.database import Tx
 from shared.events import Event
-from shared.events.orders import OrderCancelled, OrderPlaced, OrderReleased, RefundRequested
+from shared.events.orders import OrderCancelled, OrderPlaced, OrderReleased, RefundRequested, RefundReturned
 from shared.events.payments import PaymentRefunded
 from shared.events.stock import StockReleased, StockReserved
 from shared.subscriptions import Subscriptions
@@ -79,6 +79,15 @@ async def give_back(requested: list[RefundRequested], tx: Tx) -> None:
             for event in requested
         ],
     )
+
+
+@on(RefundReturned, ours=True)
+async def take_back(returned: list[RefundReturned], tx: Tx) -> None:
+    """The bank has sent back what a person had transferred: it is ours again. Said of what is not in the books, it is a dead
+    letter."""
+    said = {(event.order_id, event.refund_id): refunds.Returned(event.reference, event.reason) for event in returned}
+    if unknown := said.keys() - await progress.learn_answers(tx, list(said.items())):
+        raise refunds.Contradiction(f"nothing is known of the refunds {sorted(unknown)}")
 
 
 @on(PaymentRefunded, ours=False)

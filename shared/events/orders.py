@@ -145,6 +145,20 @@ class RefundRequested(Event, type="refund.requested"):
         return f"{self.amount}: {self.reason}{how}"
 
 
+class RefundReturned(Event, type="refund.returned"):
+    """A person says that the bank has returned what was given back by hand, by the transfer of this `reference`: the money is
+    ours again. Payments answers with refund.failed, and a person must look."""
+
+    order_id: OrderId
+    refund_id: str
+    reference: Annotated[str, text(200)]
+    reason: Reason
+    said_by: str
+
+    def note(self) -> str:
+        return f"{self.reference}: {self.reason}; said by {self.said_by}"
+
+
 class OrderCompleted(Event, type="order.completed"):
     """The parcel is with the shopper and the return window is over: nothing more is to be done."""
 

@@ -65,7 +65,7 @@ class Shop:
         return dict(response.json())
 
     async def tell(self, order_id: str, what: str, **body: Any) -> httpx.Response:
-        """cancel, release or refunds."""
+        """cancel, release, refunds or what became of one."""
         return await self.client.post(f"{self.url('orders')}/api/orders/{order_id}/{what}", json=body or None)
 
     async def until(self, order_id: str, *statuses: str, seconds: float = 30) -> dict[str, Any]:

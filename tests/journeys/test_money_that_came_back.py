@@ -41,8 +41,16 @@ async def test_a_cancelled_order_whose_money_came_back_is_held_until_it_went(sho
     assert [each["by_hand"] for each in settled["refunds"] if each["state"] == "refunded"] == ["SEPA-1"]
     assert [charge["refunded"] for charge in await shop.ledger(order_id)] == [0]
     assert await complaints(shop, order_id) == []
-    sent_too = "UPDATE payments.refund SET attempted_at = now() WHERE order_id = $1 AND told_reference = 'SEPA-1'"
-    assert any("went by hand (SEPA-1)" in complaint for complaint in await complaints(shop, order_id, sent_too))
+    await shop.tell(order_id, f"refunds/{told.refund_id}/returned", reason="no such account")
+    returned = await shop.bus.expect(RefundFailed, order_id=order_id, refund_id=told.refund_id)
+    assert returned.reason == "it was sent as SEPA-1 and came back: no such account"
+    assert (await shop.until(order_id, "held"))["refunded"]["amount"] == 0
+    assert await complaints(shop, order_id) == []
+    await shop.tell(order_id, "refunds", amount=29900, reason="card closed", by_hand="SEPA-2")
+    await shop.until(order_id, "cancelled")
+    assert await complaints(shop, order_id) == []
+    sent_too = "UPDATE payments.refund SET attempted_at = now() WHERE order_id = $1 AND told_reference = 'SEPA-2'"
+    assert any("went by hand (SEPA-2)" in complaint for complaint in await complaints(shop, order_id, sent_too))
 
 
 async def test_a_parcel_that_has_arrived_does_not_hide_money_that_came_back(shop: Shop, sku: str) -> None:

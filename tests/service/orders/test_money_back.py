@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.database import Tx
-from shared.events.orders import OrderCancelled, OrderHeld, OrderPlaced, RefundRequested
+from shared.events.orders import OrderCancelled, OrderHeld, OrderPlaced, RefundRequested, RefundReturned
 from shared.events.payments import PaymentCaptured, PaymentRefunded, RefundFailed
 from shared.events.shipments import ShipmentInTransit
 from shared.events.stock import StockReserved
@@ -147,6 +147,31 @@ async def test_what_was_given_back_by_hand_is_said_once_however_often_and_at_onc
     assert (again.status_code, again.json()["refund_id"]) == (201, request.refund_id)
     notes = [event["note"] for event in (await orders.get(f"/api/orders/{id}/timeline")).json()["events"]]
     assert f"299.00 CNY: card closed; given back by hand by {request.asked_by}: SEPA-1" in notes
+
+
+async def test_that_the_bank_returned_it_is_said_once_however_often_it_is_told(bus: Bus, orders: Client, sku: str) -> None:
+    id = await refused(bus, orders, sku)
+    refund_id = (await orders.post(f"/api/orders/{id}/refunds", json=BY_HAND)).json()["refund_id"]
+    returned = f"/api/orders/{id}/refunds/{refund_id}/returned"
+    early = await orders.post(returned, json={"reason": "no such account"})
+    request = await bus.expect(RefundRequested, order_id=id, by_hand="SEPA-1")
+    gone = PaymentRefunded(order_id=id, refund_id=refund_id, amount=request.amount, reference="SEPA-1")
+    await bus.publish(gone, source="/orderbus/payments")
+    await until(orders, id, "cancelled")
+
+    said = await asyncio.gather(*(orders.post(returned, json={"reason": "no such account"}) for _ in range(5)))
+
+    assert (early.status_code, {answer.status_code for answer in said}) == (409, {200})
+    event = await bus.expect(RefundReturned, order_id=id)
+    assert (event.refund_id, event.reference, event.said_by) == (refund_id, "SEPA-1", request.asked_by)
+    assert len(bus.all(RefundReturned, order_id=id)) == 1
+    failed = RefundFailed(order_id=id, refund_id=refund_id, reason="it was sent as SEPA-1 and came back: no such account")
+    await bus.publish(failed, source="/orderbus/payments")
+    held = await until(orders, id, "held")
+    assert [each["state"] for each in held["refunds"] if each["by_hand"]] == ["failed"]
+    unknown, wordless = f"/api/orders/{id}/refunds/hand-9/returned", await orders.post(returned, json={})
+    assert (await orders.post(unknown, json={"reason": "x"})).status_code == 404
+    assert wordless.status_code == 422
 
 
 @pytest.mark.parametrize("missing", ["amount", "reason"])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shared.events.orders import RefundReturned
 from shared.events.payments import PaymentCaptured, PaymentRefunded, RefundFailed
 from tests.service.house import Bus, Client, House
 from tests.service.payments.customer import (
@@ -107,6 +108,28 @@ async def test_a_webhook_about_another_refund_changes_nothing(
     assert (answer.status_code, answer.json()) == (200, {"received": True})
     assert await given_back(house, order_id) == (PRICE.amount, PRICE.amount)
     assert bus.all(RefundFailed, order_id=order_id) == []
+
+
+async def test_a_transfer_that_the_bank_returned_is_taken_back_once_and_the_money_may_go_anew(
+    payments: Client, sandbox: Client, bus: Bus, house: House, order_id: str
+) -> None:
+    await order(bus, order_id, "card", "tok_ok")
+    by_hand = a_refund_request(order_id, refund_id=f"{order_id}:hand", by_hand="SEPA-1")
+    await bus.publish(by_hand)
+    await bus.expect(PaymentRefunded, order_id=order_id, reference="SEPA-1")
+    about = {"order_id": order_id, "refund_id": f"{order_id}:hand", "reference": "SEPA-1"}
+    returned = RefundReturned.model_validate(about | {"reason": "no such account", "said_by": "lin.clerk"})
+
+    await bus.publish(returned, returned)
+
+    failed = await bus.expect(RefundFailed, order_id=order_id, refund_id=f"{order_id}:hand")
+    assert failed.reason == "it was sent as SEPA-1 and came back: no such account"
+    assert await given_back(house, order_id) == (0, 0)
+    await bus.publish(a_refund_request(order_id, refund_id=f"{order_id}:again"))
+    await bus.expect(PaymentRefunded, order_id=order_id, refund_id=f"{order_id}:again")
+    assert await given_back(house, order_id) == (PRICE.amount, PRICE.amount)
+    assert [charge["refunded"] for charge in await charges(sandbox, order_id)] == [PRICE.amount]
+    assert len(bus.all(RefundFailed, order_id=order_id)) == 1
 
 
 async def test_what_was_sent_without_a_word_and_entered_by_hand_may_come_back(

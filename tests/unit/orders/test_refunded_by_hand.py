@@ -5,9 +5,9 @@ import pytest
 from services.orders import lifecycle, refunding
 from services.orders.learning import learn
 from services.orders.order import Order, Status
-from shared.events.orders import RefundRequested
+from shared.events.orders import RefundRequested, RefundReturned
 from shared.events.payments import PaymentRefunded
-from shared.problems import Conflict
+from shared.problems import Conflict, NotFound
 from tests.unit.orders.telling import (
     NOW,
     PARTLY,
@@ -81,3 +81,45 @@ def test_never_more_than_is_left_is_given_back_by_hand_nor_what_a_shop_took() ->
         given_by_hand(an_order(reserved(), shipped(), collected_by=SHOP), PARTLY)
     with pytest.raises(Conflict, match="nothing is paid yet"):
         given_by_hand(an_order(reserved()), PARTLY)
+
+
+def gone_by_hand() -> Order:
+    """A cancelled order whose money went by a transfer, after the provider had refused to send it."""
+    cancelled = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
+    sent = PaymentRefunded(order_id="T-1", refund_id="hand-1", amount=TOTAL, reference="SEPA-1")
+    return learn(given_by_hand(cancelled), heard(sent))
+
+
+def test_a_transfer_that_the_bank_returned_is_said_once_and_owed_anew_once_payments_has_taken_it_back() -> None:
+    before = gone_by_hand()
+
+    after = refunding.take_back(before, "hand-1", "no such account", "lin")
+    came_back = learn(after, refused("hand-1", "it was sent as SEPA-1 and came back: no such account"))
+
+    (said,) = lifecycle.follows(before, after)
+    assert isinstance(said, RefundReturned)
+    assert (said.refund_id, said.reference, said.said_by) == ("hand-1", "SEPA-1", "lin")
+    assert said.note() == "SEPA-1: no such account; said by lin"
+    assert lifecycle.follows(after, refunding.take_back(after, "hand-1", "no such account", "wei")) == []
+    assert (came_back.status, came_back.refunded) == (Status.HELD, 0)
+    assert lifecycle.follows(came_back, refunding.take_back(came_back, "hand-1", "no such account", "lin")) == []
+    assert requests(lifecycle.follows(came_back, given_by_hand(came_back, reference="SEPA-2", id="hand-2"))) == [
+        ("hand-2", TOTAL.amount)
+    ]
+
+
+def test_only_what_went_by_hand_is_said_to_have_been_returned() -> None:
+    asked = refunding.refund(an_order(reserved(), captured(), shipped()), "R-1", None, "scratched")
+    sent = learn(asked, heard(PaymentRefunded(order_id="T-1", refund_id="R-1", amount=TOTAL, reference="re_1")))
+    under_way = given_by_hand(learn(asked, refused("R-1")), PARTLY)
+    refused_too = learn(under_way, refused("hand-1", "more than is left"))
+
+    for order, refund_id, why in (
+        (sent, "R-1", "was not given back by hand"),
+        (under_way, "hand-1", "is under way"),
+        (refused_too, "hand-1", "counts as not gone already: more than is left"),
+    ):
+        with pytest.raises(Conflict, match=why):
+            refunding.take_back(order, refund_id, "no such account", "lin")
+    with pytest.raises(NotFound, match="has no refund hand-9"):
+        refunding.take_back(sent, "hand-9", "no such account", "lin")
