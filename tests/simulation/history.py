@@ -144,7 +144,7 @@ class History:
             return True
         if self.bus.queues:  # what was not asked for again, too late, was said at once
             return True
-        if self._partners_go_on() or self.people.look_there_first() or self.people.answer_holds() or self.people.give_back():
+        if self._partners_go_on() or self.people.go_on():
             return True
         dues = [due - service.off for service in self.bus.services.values() for due in service.tables.next_due()]
         dues += [letter.due for letter in self.bus.letters if letter.due]

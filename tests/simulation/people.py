@@ -72,6 +72,7 @@ class Transfer(NamedTuple):
     order_id: str
     reference: str
     amount: int
+    is_doomed: bool = False
 
 
 class People:
@@ -137,6 +138,7 @@ class People:
             case "shop":
                 self.give_back()
                 self.give_back_unasked()
+                self.hear_from_the_bank()
 
     def regret(self) -> bool:
         """On a bad day every other shopper calls off what is just paid."""
@@ -147,6 +149,10 @@ class People:
                 if self.bus.random.random() < 0.5:
                     return self.decide(order_id, lambda order, now: lifecycle.cancel(order, "regretted it", now))
         return False
+
+    def go_on(self) -> bool:
+        """Somebody does what is left to do; False when there is nothing any more."""
+        return self.look_there_first() or self.hear_from_the_bank() or self.answer_holds() or self.give_back()
 
     def answer_holds(self) -> bool:
         """An operator releases what is held, but not for ever; what nobody can mend is called off."""
@@ -192,11 +198,26 @@ class People:
             self._say_by_hand(self.bus.random.choice(before))
         left = order.captured - order.refund_asked
         amount = min(self.bus.random.choice((1, 100, left)), left) + self.bus.strikes(0.1)
-        transfer = Transfer(order.id, f"bank-{self.bus.draw()}", amount)
+        transfer = Transfer(order.id, f"bank-{self.bus.draw()}", amount, is_doomed=self.bus.random.random() < 0.25)
         done = self._say_by_hand(transfer)
         if done:
             self.transfers.append(transfer)
         return done
+
+    def hear_from_the_bank(self) -> bool:
+        """One transfer in four comes back, once it is in the books; a clerk says so, maybe again."""
+        for transfer in [each for each in self.transfers if each.is_doomed]:
+            order = self.bus.orders.orders[transfer.order_id]
+            refund_id = refunding.refund_by(order, transfer.reference)
+            if refund_id is not None and self._take_back(transfer.order_id, refund_id):
+                self.transfers.remove(transfer)
+                if self.bus.strikes(0.3):
+                    self._take_back(transfer.order_id, refund_id)
+                return True
+        return False
+
+    def _take_back(self, order_id: str, refund_id: str) -> bool:
+        return self.decide(order_id, lambda order, now: refunding.take_back(order, refund_id, "no such account", "a clerk"))
 
     def _say_by_hand(self, transfer: Transfer) -> bool:
         """As services/orders/api.py does."""

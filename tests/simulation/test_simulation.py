@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -187,6 +188,18 @@ def test_it_finds_money_that_came_back_and_is_not_in_the_ledger(monkeypatch: pyt
 def test_it_finds_money_that_went_by_hand_and_that_the_provider_is_asked_for_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     merge = refunds.merge
     monkeypatch.setattr(refunds, "merge", lambda known, said: merge(known, replace(said, told=None) if said.reason else said))
+
+    assert finds_something()
+
+
+def test_it_finds_a_transfer_that_the_bank_returned_and_that_stays_in_the_books(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = refunds.answered
+
+    def answered_without_the_bank(refund: refunds.Refund, answer: refunds.Answer, now: datetime) -> refunds.Refund:
+        is_the_banks = isinstance(answer, refunds.Returned) and refund.told is not None
+        return refund if is_the_banks else answered(refund, answer, now)
+
+    monkeypatch.setattr(refunds, "answered", answered_without_the_bank)
 
     assert finds_something()
 
