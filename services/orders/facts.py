@@ -50,6 +50,10 @@ class Claim(Fact):
     at: datetime
 
 
+ORDER_CANCELLED = "order_cancelled"
+"""Why what is left of a cancelled order's money goes back."""
+
+
 class Refund(Fact):
     """Money owed back, and whether it went. `by_hand`: the reference of the transfer by which `asked_by` says that it did;
     `returned`: why, as `returned_by` says, the bank has sent that one back."""
@@ -62,6 +66,11 @@ class Refund(Fact):
     by_hand: str | None = None
     returned: str | None = None
     returned_by: str | None = None
+
+    @property
+    def is_of_cancellation(self) -> bool:
+        """No person asked for it: the order was cancelled."""
+        return self.reason == ORDER_CANCELLED and self.asked_by is None
 
     @property
     def is_owed(self) -> bool:

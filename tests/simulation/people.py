@@ -279,12 +279,12 @@ class People:
         told = PaymentRefunded(order_id=order.order_id, refund_id=f"S-{self.bus.draw()}", amount=money, reference="shop")
         if self.bus.random.random() < 0.3:
             self.strangers.append((order.order_id, "/shops/c"))
-            if self.bus.random.random() < 0.5:  # under the name that our own will have
-                told = told.model_copy(update={"refund_id": f"{order.order_id}:cancel"})
+            if self.bus.random.random() < 0.5:  # on purpose, under the name that our own will have
+                told = told.model_copy(update={"refund_id": refunding.refund_of_cancellation(order.order_id)})
             self.bus.hear(told, "/shops/c", self.bus.now)
         else:
             self.sent_back[order.order_id] += money.amount
-            if self.hasty and money.amount < order.total:  # under the name that our own would have
+            if self.hasty and money.amount < order.total:
                 told = told.model_copy(update={"refund_id": f"{order.order_id}:cancel"})
             self.bus.hear(told, shop, self.bus.now)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.orders.refunding import refund_of_cancellation
 from shared.database import Tx
 from shared.events.orders import OrderCancelled, OrderHeld, OrderPlaced, RefundRequested, RefundReturned
 from shared.events.payments import PaymentCaptured, PaymentRefunded, RefundFailed
@@ -117,7 +118,7 @@ async def refused(bus: Bus, orders: Client, sku: str) -> str:
     """A cancelled order whose money the provider would not send."""
     id = await paid(bus, orders, sku)
     await orders.post(f"/api/orders/{id}/cancel")
-    failed = RefundFailed(order_id=id, refund_id=f"{id}:cancel", reason="account closed")
+    failed = RefundFailed(order_id=id, refund_id=refund_of_cancellation(id), reason="account closed")
     await bus.publish(failed, source="/orderbus/payments")
     await until(orders, id, "held")
     return id

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from itertools import count
 
-from services.orders import lifecycle
+from services.orders import lifecycle, refunding
 from services.orders.learning import learn
 from services.orders.order import Order
 from shared.events import Envelope, Event, received
@@ -18,6 +18,7 @@ NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 TOTAL = Money(amount=29900, currency="CNY")
 PARTLY = 100
 SHOP = "/shops/a"
+OF_CANCELLATION = refunding.refund_of_cancellation("T-1")
 
 ids = count()
 
@@ -68,7 +69,7 @@ def given_back(amount: int = TOTAL.amount, refund_id: str = "own-1", by: str = S
     return heard(PaymentRefunded(order_id="T-1", refund_id=refund_id, amount=cny(amount), reference=reference), source=by)
 
 
-def refused(refund_id: str = "T-1:cancel", reason: str = "account closed") -> Event:
+def refused(refund_id: str = OF_CANCELLATION, reason: str = "account closed") -> Event:
     return heard(RefundFailed(order_id="T-1", refund_id=refund_id, reason=reason))
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.orders import lifecycle, refunding
+from services.orders.facts import ORDER_CANCELLED, Refund
 from services.orders.learning import MOST_CLAIMS, NotTheirsToSay, learn
 from services.orders.order import Order, Status
 from shared.events import Event
@@ -19,6 +20,7 @@ from shared.problems import Conflict
 from tests.builders import a_placed_order
 from tests.unit.orders.telling import (
     NOW,
+    OF_CANCELLATION,
     PARTLY,
     SHOP,
     TOTAL,
@@ -85,24 +87,34 @@ def test_the_word_of_who_had_not_taken_the_money_does_not_count_and_is_shown(col
 
 
 def test_a_stranger_cannot_take_the_place_of_the_refund_that_a_cancelled_order_owes() -> None:
-    order, _ = placed_after(given_back(refund_id="T-1:cancel", by="/shops/other"), reserved(), captured(), collected_by=None)
+    order, _ = placed_after(given_back(refund_id=OF_CANCELLATION, by="/shops/other"), reserved(), captured(), collected_by=None)
 
-    assert requests(lifecycle.follows(order, lifecycle.cancel(order, "no", order.holds[0].at))) == [("T-1:cancel", 29900)]
+    assert requests(lifecycle.follows(order, lifecycle.cancel(order, "no", order.holds[0].at))) == [(OF_CANCELLATION, 29900)]
 
 
 @pytest.mark.parametrize("names", [1, 2])
 def test_a_shop_that_used_the_name_of_the_refund_that_is_owed_does_not_keep_the_rest(names: int) -> None:
-    theirs = [given_back(PARTLY, f"T-1:cancel{number}") for number in ("", "-2")[:names]]
+    theirs = [given_back(PARTLY, f"{OF_CANCELLATION}{number}") for number in ("", "-2")[:names]]
     order = an_order(reserved(), *theirs, collected_by=SHOP)
 
     cancelled = lifecycle.cancel(order, "no", NOW)
     again = learn(cancelled, reserved())
 
-    expected = [(f"T-1:cancel-{names + 1}", TOTAL.amount - names * PARTLY)]
+    expected = [(f"{OF_CANCELLATION}-{names + 1}", TOTAL.amount - names * PARTLY)]
     assert requests(lifecycle.follows(order, cancelled)) == expected
     assert again == cancelled
     refused_once = learn(cancelled, refused(expected[0][0]))
     assert requests(lifecycle.follows(cancelled, refused_once)) == []
+
+
+@pytest.mark.parametrize("asked_by", [None, "lin"])
+def test_what_a_cancellation_has_asked_for_is_known_by_whatever_name_and_is_no_persons(asked_by: str | None) -> None:
+    asked_before = {"T-1:cancel": Refund(amount=PARTLY, reason=ORDER_CANCELLED, asked_by=asked_by)}
+    order = an_order(reserved(), captured()).but(refunds=asked_before)
+
+    cancelled = lifecycle.cancel(order, "no", NOW)
+
+    assert set(cancelled.refunds) == {"T-1:cancel"} | ({OF_CANCELLATION} if asked_by else set())
 
 
 def test_once_the_order_is_known_a_stranger_is_refused_at_the_door() -> None:
@@ -150,17 +162,17 @@ def test_a_refund_that_payments_refuses_makes_room_for_the_one_it_took() -> None
 def test_another_sum_or_currency_than_was_asked_for_does_not_count() -> None:
     cancelled = lifecycle.cancel(an_order(collected_by=SHOP), "no", NOW)
     euros = PaymentRefunded(
-        order_id="T-1", refund_id="T-1:cancel", amount=Money(amount=TOTAL.amount, currency="EUR"), reference="x"
+        order_id="T-1", refund_id=OF_CANCELLATION, amount=Money(amount=TOTAL.amount, currency="EUR"), reference="x"
     )
 
-    for told in (given_back(PARTLY, "T-1:cancel"), heard(euros, SHOP)):
+    for told in (given_back(PARTLY, OF_CANCELLATION), heard(euros, SHOP)):
         assert learn(cancelled, told).refunded == 0
 
 
 def test_a_shop_that_had_used_the_name_for_another_sum_is_heard_when_it_gives_back_what_was_asked_for() -> None:
     cancelled = lifecycle.cancel(an_order(collected_by=SHOP), "no", NOW)
 
-    after = learn(learn(cancelled, given_back(PARTLY, "T-1:cancel")), given_back(TOTAL.amount, "T-1:cancel"))
+    after = learn(learn(cancelled, given_back(PARTLY, OF_CANCELLATION)), given_back(TOTAL.amount, OF_CANCELLATION))
 
     assert (after.refunded, after.status) == (TOTAL.amount, Status.CANCELLED)
 

@@ -13,6 +13,7 @@ from shared.events.payments import PaymentRefunded
 from shared.problems import Conflict
 from tests.unit.orders.telling import (
     NOW,
+    OF_CANCELLATION,
     PARTLY,
     SHOP,
     TOTAL,
@@ -27,7 +28,7 @@ from tests.unit.orders.telling import (
     shipped,
 )
 
-SENT = heard(PaymentRefunded(order_id="T-1", refund_id="T-1:cancel", amount=TOTAL, reference="re_1"))
+SENT = heard(PaymentRefunded(order_id="T-1", refund_id=OF_CANCELLATION, amount=TOTAL, reference="re_1"))
 CAME_BACK = refused(reason="it was sent as re_1 and came back: expired_or_canceled_card")
 
 
@@ -76,7 +77,7 @@ def test_a_release_does_not_stand_for_money_that_has_not_gone_back() -> None:
 def test_what_a_shop_says_it_gave_back_is_not_asked_for_again_even_if_payments_will_not_acknowledge_it() -> None:
     cancelled = lifecycle.cancel(an_order(reserved(), collected_by=SHOP), "no", NOW)
 
-    disputed = learn(learn(cancelled, refused()), given_back(refund_id="T-1:cancel"))
+    disputed = learn(learn(cancelled, refused()), given_back(refund_id=OF_CANCELLATION))
 
     with pytest.raises(Conflict, match="refunded already"):
         refunding.refund(disputed, "again-1", None, "refund_requested")

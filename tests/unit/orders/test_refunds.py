@@ -8,7 +8,20 @@ from services.orders.order import Order, Status
 from shared.events.orders import OrderCancelled, RefundRequested
 from shared.events.payments import PaymentRefunded
 from shared.problems import Conflict
-from tests.unit.orders.telling import NOW, SHOP, TOTAL, an_order, captured, cny, given_back, heard, refused, reserved, shipped
+from tests.unit.orders.telling import (
+    NOW,
+    OF_CANCELLATION,
+    SHOP,
+    TOTAL,
+    an_order,
+    captured,
+    cny,
+    given_back,
+    heard,
+    refused,
+    reserved,
+    shipped,
+)
 
 
 def test_part_of_a_shipped_order_is_refunded_and_never_more_than_was_paid() -> None:
@@ -114,7 +127,7 @@ def test_another_system_cannot_say_that_our_money_went_back() -> None:
 def test_a_shop_that_took_the_money_says_that_it_gave_it_back() -> None:
     order = lifecycle.cancel(an_order(reserved(), collected_by=SHOP), "no", NOW)
 
-    assert learn(order, given_back(refund_id="T-1:cancel")).refunded == TOTAL.amount
+    assert learn(order, given_back(refund_id=OF_CANCELLATION)).refunded == TOTAL.amount
 
 
 def test_what_a_shop_gave_back_by_its_own_decision_is_not_asked_for_again() -> None:
