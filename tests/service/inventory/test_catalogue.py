@@ -116,14 +116,12 @@ async def test_a_keyword_finds_names_skus_categories_and_tags_whatever_their_cas
 
 
 async def test_a_keyword_may_be_one_character_or_several_of_any_language(inventory: Client) -> None:
-    word = uuid4().hex
-    await created(inventory, "C1", name=f"降噪无线耳机 {word}")
-    await created(inventory, "C2", name=f"耳机线 {word}")
-    await created(inventory, "C3", name=f"音箱 {word}", category="无线")
+    # of headphones, as other tests sell them, there may be more than a page
+    await created(inventory, "C1", name="加厚纤维毛巾")
+    await created(inventory, "C2", name="毛巾架")
+    await created(inventory, "C3", name="浴帽", category="纤维")
 
-    assert [
-        set(await found(inventory, keyword)) & {"C1", "C2", "C3"} for keyword in ("无线耳机", "耳机", "无线", "箱", "线耳")
-    ] == [
+    assert [set(await found(inventory, keyword)) for keyword in ("纤维毛巾", "毛巾", "纤维", "帽", "维毛")] == [
         {"C1"},
         {"C1", "C2"},
         {"C1", "C3"},

@@ -76,6 +76,8 @@ def test_kept_bytes_hold_no_card_number(number: str) -> None:
         {"traceparent": "00-41111111111111111111111111111111-4111111111111111-01"},
         {"token": "tok_4111111111111111x", "email": "x@4.example"},
         {"tracking_url": "https://track.example/JD0146000041111"},
+        {"note": "4111111111111112"},  # its check digit is wrong
+        {"note": "9000000000000001"},  # no network's
         True,
         None,
         "",
@@ -84,6 +86,16 @@ def test_kept_bytes_hold_no_card_number(number: str) -> None:
 def test_other_long_numbers_are_let_in(value: Any) -> None:
     cards.refuse(orjson.dumps(value))
     assert cards.masked(value) == value
+
+
+def test_what_stands_beside_a_card_number_is_kept() -> None:
+    number = CARDS[0]
+    value = {"lines": ["x", number, 7, int(number), {"note": f"paid by {number}, today"}], number: True}
+
+    assert cards.masked(value) == {
+        "lines": ["x", cards.MASK, 7, cards.MASK, {"note": f"paid by {cards.MASK}, today"}],
+        cards.MASK: True,
+    }
 
 
 def test_a_number_with_a_point_is_one_too() -> None:
