@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import structlog
-from aiohttp import ClientError, ClientSession, encode_basic_auth
+from aiohttp import ClientConnectorError, ClientError, ClientSession, encode_basic_auth
 
 from shared import metrics, outward, telemetry
 from shared.seldom import Seldom
@@ -17,6 +17,9 @@ log = structlog.get_logger()
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """A label as PDF is some hundred kilobytes."""
+
+NO_ANSWER_YET = frozenset({502, 504})
+"""Of the 5xx those of a gateway that has waited for longer than it likes."""
 
 NO_ANSWER = frozenset({401, 403, 409, 429})
 """Of the 4xx those that say nothing of what was asked: it does not let us in, or not now."""
@@ -27,6 +30,11 @@ _partners: "list[Partner]" = []
 class PartnerUnknown(Exception):
     """No answer, or one that it cannot now (5xx, 409, 429): the partner may or may not have done it. It must be asked again
     with the same key, never guessed."""
+
+
+class PartnerSilent(PartnerUnknown):
+    """It was asked, and neither it nor its gateway has had an answer in time: it may still be at it, and then says of what it is
+    asked about that there is nothing."""
 
 
 class PartnerRefused(Exception):
@@ -80,6 +88,8 @@ class Partner:
                 content = await outward.read(response, MAX_ANSWER_BYTES)
             call.status = status = response.status
             outcome = str(status) if status in self._no_answer else f"{status // 100}xx"
+            if status in NO_ANSWER_YET:
+                raise PartnerSilent(f"{self.name}: HTTP {status}")
             if status >= 500 or status in (409, 429):
                 raise PartnerUnknown(f"{self.name}: HTTP {status}")
             if 300 <= status < 400:
@@ -89,8 +99,10 @@ class Partner:
             except ValueError as error:  # a proxy's page instead of the partner's answer
                 outcome = "unknown"
                 raise PartnerUnknown(f"{self.name}: an answer that is not JSON") from error
-        except (ClientError, TimeoutError, outward.TooLarge) as error:
+        except (ClientConnectorError, outward.TooLarge) as error:  # it was not asked, or has answered
             raise PartnerUnknown(f"{self.name}: {type(error).__name__}") from error
+        except (ClientError, TimeoutError) as error:
+            raise PartnerSilent(f"{self.name}: {type(error).__name__}") from error
         finally:
             metrics.partner_calls.labels(self.name).dec()
             metrics.partner_seconds.labels(self.name, outcome).observe(time.perf_counter() - started)

@@ -9,7 +9,7 @@ import structlog
 from services.logistics import notify as messages
 from services.logistics import progress, shipping, sms, store, views
 from services.logistics.carriers import carriers
-from services.logistics.shipping import Answer, Booked, Errand, Kind, Moot, Unknown
+from services.logistics.shipping import Answer, Booked, Errand, Kind, Moot, StillAtIt, Unknown
 from shared.database import Tx
 from shared.intents import Job
 from shared.timers import Duties
@@ -86,7 +86,13 @@ async def _record(kind: Kind, tx: Tx, answered: Sequence[tuple[Errand, Answer]])
 
 
 def _next_try(tx: Tx, errand: Errand, answer: Answer) -> datetime | None:
-    return tx.now + BACKOFF[min(errand.attempts, len(BACKOFF)) - 1] if isinstance(answer, Unknown) else None
+    wait = BACKOFF[min(errand.attempts, len(BACKOFF)) - 1]
+    match answer:
+        case StillAtIt():
+            return tx.now + max(wait, store.lease())
+        case Unknown():
+            return tx.now + wait
+    return None
 
 
 def _job(kind: Kind, call: Callable[[Errand], Awaitable[Answer]]) -> Job[Errand, Answer]:

@@ -101,6 +101,12 @@ class Unknown:
     """No answer that could be trusted: to be asked again."""
 
 
+@dataclass(frozen=True, slots=True)
+class StillAtIt(Unknown):
+    """No answer came in time to what is done twice if it is asked for twice. Who is still at it says, if asked about it at once,
+    that there is nothing."""
+
+
 Answer = Booked | Refused | NotBooked | Withdrawn | Collected | Told | Moot | Unknown
 
 

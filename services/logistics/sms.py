@@ -8,9 +8,9 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from services.logistics.settings import settings
-from services.logistics.shipping import Answer, Told, Unknown
+from services.logistics.shipping import Answer, StillAtIt, Told, Unknown
 from shared import tls
-from shared.partners import Partner, PartnerRefused, PartnerUnknown
+from shared.partners import Partner, PartnerRefused, PartnerSilent, PartnerUnknown
 
 log = structlog.get_logger()
 
@@ -44,6 +44,8 @@ async def send(phone: str, text: str) -> Answer:
         await _twilio().call("POST", _messages(), data={"To": phone, "From": settings().twilio_from, "Body": text})
     except PartnerRefused as refusal:
         return Told("app") if (code := _code(refusal.body)) in NOT_TO_BE_REACHED else _not_us(refusal.status, code)
+    except PartnerSilent:
+        return StillAtIt()
     except PartnerUnknown:
         return Unknown()
     return Told("sms")

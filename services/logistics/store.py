@@ -16,8 +16,15 @@ from shared.database import Row, Tx
 from shared.events import Envelope
 from shared.events.fields import Address
 
-LEASE_IN_CALLS = 4
-"""A claim is somebody's for so many of a partner's time-outs: no claim makes more than two calls, each of them bounded."""
+LEASE_IN_CALLS = 6
+"""A claim is somebody's for so many of a partner's time-outs: no claim makes more than two calls, each of them bounded. What the
+partner has not done by then it does no more."""
+
+
+def lease() -> timedelta:
+    """How long a claim is somebody's."""
+    return LEASE_IN_CALLS * timedelta(seconds=settings().partner_timeout)
+
 
 _FACTS = tuple(field.name for field in fields(Shipment))
 _COLUMNS = ", ".join(_FACTS)  # all that is ever put into a statement's text
@@ -133,7 +140,7 @@ async def claim(tx: Tx, kind: Kind, limit: int) -> list[Errand]:
         kind,
         tx.now,
         limit,
-        LEASE_IN_CALLS * timedelta(seconds=settings().partner_timeout),
+        lease(),
     )
     return [Errand(shipment_of(row), kind, row["attempts"], _read(row["cause"])) for row in rows]
 

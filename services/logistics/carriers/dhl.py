@@ -20,6 +20,7 @@ from services.logistics.shipping import (
     NotBooked,
     Refused,
     Shipment,
+    StillAtIt,
     Unknown,
     Withdrawn,
 )
@@ -28,7 +29,7 @@ from shared import tls
 from shared.codec import explain
 from shared.events.fields import Address, text
 from shared.money import to_major
-from shared.partners import Partner, PartnerRefused, PartnerUnknown
+from shared.partners import Partner, PartnerRefused, PartnerSilent, PartnerUnknown
 
 log = structlog.get_logger()
 
@@ -124,6 +125,8 @@ class Dhl:
             return _booked(answer := _Made.model_validate(made), _label(answer))
         except PartnerRefused as refusal:
             return Refused(_reason(refusal)) if refusal.status in UNFIT else _not_us(refusal)
+        except PartnerSilent:
+            return StillAtIt()
         except PartnerUnknown:
             return Unknown()
         except ValidationError as error:

@@ -9,7 +9,7 @@ import uuid_utils.compat
 from services.logistics import shipping
 from services.logistics.carriers import carriers
 from services.logistics.routing import CarrierName
-from services.logistics.shipping import Booked, NotBooked, Refused, Shipment, Unknown, Withdrawn
+from services.logistics.shipping import Booked, NotBooked, Refused, Shipment, StillAtIt, Unknown, Withdrawn
 from shared.telemetry import now
 from tests.service.house import House
 from tests.service.logistics.parcels import an_order_abroad
@@ -69,7 +69,7 @@ async def test_dhls_refusals_outages_and_silence_are_answers_too(house: House) -
 
     assert isinstance(await dhl.book(a_parcel("dhl", "00422"), again=False), Refused)
     assert await dhl.book(a_parcel("dhl", "00500"), again=False) == Unknown()
-    assert await dhl.book(a_parcel("dhl", "00408"), again=False) == Unknown()
+    assert await dhl.book(a_parcel("dhl", "00408"), again=False) == StillAtIt()
 
 
 async def test_a_parcel_of_which_dhl_has_only_been_told_is_withdrawn(house: House) -> None:
