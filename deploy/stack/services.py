@@ -179,8 +179,8 @@ def _await_readiness(
 
 
 def _partners_of(role: str, sandbox: str, secrets: Credentials) -> dict[str, str]:
-    """Each service knows the partners that it calls, and no other's secrets. The stand-ins answer at once or not at all: a second is
-    enough to tell."""
+    """Each service knows the partners that it calls, and no other's secrets. The stand-ins answer at once or not at all: a second
+    is enough to tell."""
     every = _partner_secrets(secrets)
     urls = {"STRIPE": "stripe", "DHL": "dhl", "TWILIO": "twilio"}
     mine = {"payments": ("STRIPE",), "logistics": ("DHL", "TWILIO")}.get(role, ())
