@@ -125,10 +125,11 @@ async def groups(reader: Reader, selection: Selection) -> list[Group]:
 
 
 async def letters(reader: Reader, selection: Selection, page: int, page_size: int) -> tuple[list[LetterView], bool]:
-    """One page, what failed last first, and whether there are more."""
+    """One page, the newest first, and whether there are more. One that is tried again while pages are turned stays where it was:
+    nobody who reads all of them misses it."""
     rows = await reader.fetch(
         f"""
-        SELECT {_COLUMNS} FROM dead_letter WHERE {MATCHING} ORDER BY last_failed_at DESC, id LIMIT $5 OFFSET $6
+        SELECT {_COLUMNS} FROM dead_letter WHERE {MATCHING} ORDER BY id DESC LIMIT $5 OFFSET $6
         """,  # noqa: S608 -- both are literals above
         *selection.arguments,
         page_size + 1,

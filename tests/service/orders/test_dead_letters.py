@@ -75,14 +75,20 @@ async def test_letters_are_found_by_id_type_reason_and_state(bus: Bus, orders: C
     assert await listed(orders, id=id, state=["handled", "discarded"]) == []
 
 
-async def test_letters_come_in_pages(bus: Bus, orders: Client, order_id: str) -> None:
-    ids = {await a_letter(bus, orders, f"{order_id}-{n}") for n in range(3)}
-    asked: dict[str, Any] = {"id": sorted(ids), "page_size": 2}
+async def test_letters_come_in_pages_and_one_that_is_tried_again_meanwhile_is_on_its_page(
+    house: House, bus: Bus, orders: Client, order_id: str
+) -> None:
+    ids = [await a_letter(bus, orders, f"{order_id}-{n}") for n in range(3)]
+    for id in ids:
+        await bury(house, id)
+    asked: dict[str, Any] = {"id": ids, "page_size": 2}
 
-    first, second = [(await orders.get(PATH, params={**asked, "page": page})).json() for page in (1, 2)]
+    first = (await orders.get(PATH, params={**asked, "page": 1})).json()
+    await administrator(house, "UPDATE dead_letter SET last_failed_at = clock_timestamp() WHERE id = $1", ids[0])
+    second = (await orders.get(PATH, params={**asked, "page": 2})).json()
 
     assert (first["next_page"], second["next_page"]) == (2, None)
-    assert {letter["id"] for letter in first["letters"] + second["letters"]} == ids
+    assert [letter["id"] for letter in first["letters"] + second["letters"]] == ids[::-1]
 
 
 async def test_letters_are_counted_by_type_and_by_what_their_reasons_have_in_common(
