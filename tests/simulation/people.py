@@ -284,7 +284,7 @@ class People:
             self.bus.hear(told, "/shops/c", self.bus.now)
         else:
             self.sent_back[order.order_id] += money.amount
-            if self.hasty and money.amount < order.total:
+            if self.hasty and money.amount < order.total:  # under the name that our own had once
                 told = told.model_copy(update={"refund_id": f"{order.order_id}:cancel"})
             self.bus.hear(told, shop, self.bus.now)
 

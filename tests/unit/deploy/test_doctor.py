@@ -21,8 +21,7 @@ from services.payments.refunds import Refund, State
 from shared.events import Event
 from shared.events.fields import Allocation, OrderedLine
 from shared.events.orders import RefundRequested, RefundReturned
-from shared.events.payments import PaymentRefunded
-from tests.unit.orders.telling import TOTAL, an_order, captured, heard, pushed, refused, reserved, shipped
+from tests.unit.orders.telling import TOTAL, an_order, captured, gone_by_hand, pushed, refused, reserved, shipped
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ONE = UUID(int=1)
@@ -123,10 +122,7 @@ def test_that_it_went_by_hand_is_said_again_as_such() -> None:
 
 
 def test_that_the_bank_returned_it_is_said_again_until_the_books_have_taken_it_back() -> None:
-    cancelled = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
-    by_hand = refunding.refund(cancelled, "hand-1", TOTAL.amount, "card closed", "lin", "SEPA-1")
-    sent = PaymentRefunded(order_id="T-1", refund_id="hand-1", amount=TOTAL, reference="SEPA-1")
-    returned = refunding.take_back(learn(by_hand, heard(sent)), "hand-1", "no such account", "lin")
+    returned = refunding.take_back(gone_by_hand(), "hand-1", "no such account", "lin")
     gone = Refund("hand-1", "T-1", TOTAL, reason="card closed", state=State.REFUNDED, reference="SEPA-1")
     taken_back = replace(gone, state=State.FAILED, reference=None)
 

@@ -83,3 +83,10 @@ def an_order(*facts: Event, **fields: object) -> Order:
 def requests(events: list[Event]) -> list[tuple[str, int]]:
     """What is to go back, by the refund's id."""
     return [(event.refund_id, event.amount.amount) for event in events if isinstance(event, RefundRequested)]
+
+
+def gone_by_hand() -> Order:
+    """A cancelled order whose money went by the transfer SEPA-1 of lin's, after the provider had refused to send it."""
+    cancelled = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
+    by_hand = refunding.refund(cancelled, "hand-1", TOTAL.amount, "card closed", "lin", "SEPA-1")
+    return learn(by_hand, heard(PaymentRefunded(order_id="T-1", refund_id="hand-1", amount=TOTAL, reference="SEPA-1")))

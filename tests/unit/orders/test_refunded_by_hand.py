@@ -16,6 +16,7 @@ from tests.unit.orders.telling import (
     an_order,
     captured,
     cny,
+    gone_by_hand,
     heard,
     refused,
     requests,
@@ -81,13 +82,6 @@ def test_never_more_than_is_left_is_given_back_by_hand_nor_what_a_shop_took() ->
         given_by_hand(an_order(reserved(), shipped(), collected_by=SHOP), PARTLY)
     with pytest.raises(Conflict, match="nothing is paid yet"):
         given_by_hand(an_order(reserved()), PARTLY)
-
-
-def gone_by_hand() -> Order:
-    """A cancelled order whose money went by a transfer, after the provider had refused to send it."""
-    cancelled = learn(lifecycle.cancel(an_order(reserved(), captured()), "no", NOW), refused())
-    sent = PaymentRefunded(order_id="T-1", refund_id="hand-1", amount=TOTAL, reference="SEPA-1")
-    return learn(given_by_hand(cancelled), heard(sent))
 
 
 def test_a_transfer_that_the_bank_returned_is_said_once_and_owed_anew_once_payments_has_taken_it_back() -> None:
