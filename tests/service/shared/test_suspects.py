@@ -210,15 +210,20 @@ async def test_who_is_hindered_by_the_librarys_own_finding_again_begins_anew(
     """aio-pika restores what listens. What begins to, while its channel is open and not restored yet, is there twice for it:
     it closes the connection, and says so to whoever waits for an answer just then."""
     restore, last = RobustChannel._on_open, dead_queue_name(service.name)
-    hindered = []
+    is_hindered, is_found_again = asyncio.Event(), asyncio.Event()
 
     async def restore_slowly(channel: RobustChannel) -> None:
         queues = [queue for queues in channel._queues.values() for queue in queues if queue.name == last]
         async with asyncio.timeout(30):  # nobody may come: then the test fails, and this must end too
-            while any(not queue._consumers for queue in queues):
+            while not is_hindered.is_set() and any(not queue._consumers for queue in queues):
                 await asyncio.sleep(0.01)
-        hindered.extend(queues)
-        await restore(channel)
+        try:
+            await restore(channel)
+        except DuplicateConsumerTag:
+            is_hindered.set()
+            raise
+        if queues and is_hindered.is_set():
+            is_found_again.set()
 
     async def wait_for_an_answer() -> None:
         monkeypatch.setattr(waiting, "start", start)
@@ -231,10 +236,11 @@ async def test_who_is_hindered_by_the_librarys_own_finding_again_begins_anew(
         waiting = consumer._broker.subscribers[0]
         start = waiting.start
         monkeypatch.setattr(waiting, "start", wait_for_an_answer)
+        async with asyncio.timeout(30):
+            await is_found_again.wait()
         while await listeners(broker) != [1, 1] or not all(each.running for each in consumer._broker.subscribers):
             await asyncio.sleep(0.01)
 
-        assert hindered
         await consumer.stop()
 
     assert await listeners(broker) == [0, 0]
