@@ -154,6 +154,7 @@ def _describe(folder: StackFolder, found: Servers, chosen: dict[str, int], token
         "rabbitmq": {
             "url": found.rabbitmq.url,
             "management_url": found.rabbitmq.management_url,
+            "metrics_url": found.rabbitmq.metrics_url,
             "pid": found.rabbitmq.pid,
         },
         "redis": {"url": found.redis.url, "pid": found.redis.pid},

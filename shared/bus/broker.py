@@ -1,6 +1,10 @@
 """What is asked of RabbitMQ: the queues, and how long it is waited for."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
+
+from aio_pika.abc import AbstractRobustConnection
 
 DEAD_EXCHANGE = "orderbus.dead"
 
@@ -12,6 +16,14 @@ CANCELLED_WITHIN = 2
 
 DELIVERY_LIMIT = 10
 """A message that has come back so often kills whoever takes it: it ends as a dead letter."""
+
+
+async def close(connection: AbstractRobustConnection) -> None:
+    """Close it. A broker that does not answer finds out by itself; one that is looked for is looked for no more: aio-pika would
+    go on, whoever cancels it, and the process would not end."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CANCELLED_WITHIN):
+            await connection.close()
 
 
 def queue_name(service: str, event_type: str) -> str:

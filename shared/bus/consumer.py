@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 import structlog
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractIncomingMessage, AbstractQueue, AbstractRobustConnection
 from aio_pika.exceptions import DuplicateConsumerTag
 from faststream import AckPolicy
 from faststream.message import StreamMessage
@@ -18,6 +18,7 @@ from faststream.security import BaseSecurity
 
 from shared import codec, dead_letters, inbox, metrics, tls
 from shared.batching import Batcher
+from shared.bus import broker
 from shared.bus.broker import CANCELLED_WITHIN, HEARTBEAT, dead_queue_name, queue_name
 from shared.bus.received import GIVEN_UP, Received
 from shared.codec import Unreadable
@@ -89,12 +90,13 @@ class Consumer:
         for subscription in subscriptions.values():
             self._hear(subscription, settings.prefetch)
         self._subscribe(dead_queue_name(service), 10, self._given_up)
+        self._connection: AbstractRobustConnection | None = None
         self._beginning = asyncio.Lock()
         self._is_stopped = False
 
     async def start(self) -> None:
         """Connect. Raises when the broker cannot be reached."""
-        await self._broker.connect()
+        self._connection = await self._broker.connect()
 
     async def run(self) -> None:
         """Receive for ever: what is suspicious one by one, and then everything. Where the broker is lost before that has begun,
@@ -120,6 +122,8 @@ class Consumer:
                 await self._broker.stop()
         except TimeoutError:
             log.warning("stopped with something in hand, or without a word to the broker: it will come again")
+            if self._connection is not None:
+                await broker.close(self._connection)
 
     async def _begin(self) -> None:
         async with (await self._broker.connect()).channel() as channel:

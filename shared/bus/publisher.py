@@ -1,14 +1,13 @@
 """What a service says on the bus."""
 
-import asyncio
-from contextlib import suppress
 from uuid import uuid4
 
 import aio_pika
 from aio_pika.abc import AbstractRobustConnection
 
 from shared import tls
-from shared.bus.broker import CANCELLED_WITHIN, HEARTBEAT
+from shared.bus import broker
+from shared.bus.broker import HEARTBEAT
 from shared.origin import EXCHANGE
 from shared.settings import Settings
 
@@ -60,8 +59,6 @@ class Publisher:
         return self._connection is not None and self._connection.connected.is_set()
 
     async def stop(self) -> None:
-        """Close the connection. A broker that does not answer finds out by itself."""
+        """Close the connection, whether the broker answers or not."""
         if self._connection is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CANCELLED_WITHIN):
-                    await self._connection.close()
+            await broker.close(self._connection)

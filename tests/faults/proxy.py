@@ -52,6 +52,7 @@ class Link:
         self._flows = asyncio.Event()
         self._flows.set()
         self._pumps: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self.latency = 0.0
         self.tap: Tap | None = None
 
@@ -67,7 +68,9 @@ class Link:
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
 
     async def close(self) -> None:
-        """Stop listening, and end all connections."""
+        """Stop listening, and end all connections, also those that nothing has come through yet."""
+        self._is_closed = True
+        self._flows.set()
         if self._listener is not None:
             self._listener.close()
         self.cut()
@@ -107,6 +110,9 @@ class Link:
 
     async def _serve(self, asking: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         await self._flows.wait()
+        if self._is_closed:
+            client.transport.abort()
+            return
         try:
             answering, server = await asyncio.open_connection(*self._upstream)
         except OSError:

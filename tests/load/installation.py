@@ -34,12 +34,14 @@ SYSTEM = systems.System(
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """`pids`: of each service's processes, and of the servers. `client`: how the external system gets in."""
+    """`pids`: of each service's processes, and of the servers. `client`: how the external system gets in. `broker_counters`:
+    where RabbitMQ tells what it has counted."""
 
     servers: Servers
     client: Client
     pids: Mapping[str, list[int]]
     counts_statements: bool
+    broker_counters: str
 
 
 @contextmanager
@@ -68,7 +70,8 @@ def an_installation(say: Say, replicas: int = 1) -> Iterator[Installation]:
             inventory_urls=urls["inventory"],
         )
         pids |= {name: [int(addresses[name]["pid"])] for name in SERVERS}
-        yield Installation(Servers(folder, addresses), client, pids, counts_statements)
+        counters = f"{addresses['rabbitmq']['metrics_url']}/metrics"
+        yield Installation(Servers(folder, addresses), client, pids, counts_statements, counters)
 
 
 def _prepare_postgres(folder: StackFolder, say: Say) -> bool:

@@ -65,8 +65,8 @@ async def until_stuck(house: House, orders: Client, where: str, late: str, clear
     await administrator(house, late, id)
     try:
         while f'orderbus_stuck_events{{where="{where}"}} 1.0' not in (await orders.get("/metrics")).text:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
     finally:
         await administrator(house, clear, id)
     while f'orderbus_stuck_events{{where="{where}"}} 0.0' not in (await orders.get("/metrics")).text:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)

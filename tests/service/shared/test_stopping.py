@@ -46,22 +46,30 @@ async def silent(link: Link) -> None:
     link.swallow()
 
 
-@pytest.mark.parametrize("away", [gone, silent])
+async def out_of_reach(link: Link) -> None:
+    link.swallow()  # who tries to connect anew waits
+    link.cut()
+
+
+@pytest.mark.parametrize("away", [gone, silent, out_of_reach])
 async def test_who_listens_ends_while_rabbitmq_is_away(
     consumer: Consumer, link: Link, away: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.bus.consumer.CANCELLED_WITHIN", 0.5)
     monkeypatch.setattr("shared.bus.consumer.STOPPED_WITHIN", 0.5)
+    connection = await consumer._broker.connect()
     await away(link)
-    while away is gone and await consumer.is_connected():  # of silence nobody hears
+    while away is not silent and await consumer.is_connected():  # of silence nobody hears
         await asyncio.sleep(0.01)
 
     async with asyncio.timeout(5):
         await consumer.stop()
 
+    assert connection.close_called  # one that looks for the broker for ever would not let the process end
+
 
 @pytest.mark.usefixtures("unanswered")
-@pytest.mark.parametrize("away", [gone, silent])
+@pytest.mark.parametrize("away", [gone, silent, out_of_reach])
 async def test_who_publishes_ends_while_rabbitmq_is_away(settings: Settings, link: Link, away: Any) -> None:
     publisher = Publisher(behind(link, settings), service.name, set())
     await publisher.start()
