@@ -160,9 +160,18 @@ class Api:
     def _ask(self, method: str, path: str, *, is_missing_told: bool = True, **more: Any) -> dict[str, Any]:
         import httpx
 
+        from deploy.trust import trusted_at
+
         try:
             answer = httpx.request(
-                method, self._url + path, headers=self._headers, timeout=60, trust_env=False, follow_redirects=False, **more
+                method,
+                self._url + path,
+                headers=self._headers,
+                timeout=60,
+                verify=trusted_at(self._url),
+                trust_env=False,
+                follow_redirects=False,
+                **more,
             )
             told: dict[str, Any] = answer.json()
         except (httpx.TransportError, ValueError) as error:

@@ -109,12 +109,15 @@ async def _publish_by_amqp(url: str, events: list[dict[str, Any]]) -> None:
 def _publish_by_http(url: str, token: str, events: list[dict[str, Any]]) -> None:
     import httpx
 
+    from deploy.trust import trusted_at
     from shared.codec import BATCH
 
     headers = {"authorization": f"Bearer {token}", "content-type": BATCH}
     body = json.dumps(events, ensure_ascii=False).encode()
     try:
-        answer = httpx.post(f"{url}/api/events", content=body, headers=headers, timeout=30, trust_env=False)
+        answer = httpx.post(
+            f"{url}/api/events", content=body, headers=headers, timeout=30, verify=trusted_at(url), trust_env=False
+        )
     except httpx.TransportError as error:
         fail(f"orders does not answer ({error!r}); ./orderbus status tells more, ./orderbus up starts it")
     if not answer.is_success:

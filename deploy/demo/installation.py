@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from deploy.trust import trusted_at
+
 Stack = Mapping[str, Any]
 """What .orderbus/stack.json says."""
 
@@ -38,7 +40,9 @@ async def reached(stack: Stack) -> AsyncIterator[Installation]:
 
         async def client(url: str, headers: dict[str, str]) -> httpx.AsyncClient:
             limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-            made = httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT, limits=limits, trust_env=False)
+            made = httpx.AsyncClient(
+                base_url=url, headers=headers, timeout=TIMEOUT, limits=limits, verify=trusted_at(url), trust_env=False
+            )
             return await open_clients.enter_async_context(made)
 
         bearer = {"authorization": f"Bearer {stack['token']}"}

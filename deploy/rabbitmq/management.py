@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 
 from deploy.rabbitmq.names import vhost_of
+from deploy.trust import trusted_at
 
 
 class ManagementError(Exception):
@@ -36,6 +37,7 @@ class Management:
         self._client = httpx.AsyncClient(
             base_url=parts._replace(netloc=self.place).geturl(),
             auth=(unquote(known.username or ""), unquote(known.password or "")),
+            verify=trusted_at(management_url),
             trust_env=False,
             timeout=30,
         )

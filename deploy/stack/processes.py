@@ -91,17 +91,18 @@ def roles(folder: StackFolder) -> set[str]:
 def marked(folder: StackFolder) -> dict[str, list[int]]:
     """The living processes that carry this stack's mark, by role; empty where the system has no /proc."""
     found: dict[str, list[int]] = {}
+    mark = f"{MARK}={folder.id}:".encode()
     for path in _PROC.glob("[0-9]*/environ"):
         try:
             environment = path.read_bytes()
         except OSError:  # gone meanwhile, or another user's
             continue
+        if mark not in environment:
+            continue
+        pid = int(path.parent.name)
         for entry in environment.split(b"\0"):
-            name, _, value = entry.decode(errors="replace").partition("=")
-            stack, _, role = value.partition(":")
-            pid = int(path.parent.name)
-            if name == MARK and stack == folder.id and pid != os.getpid() and _started(pid):
-                found.setdefault(role, []).append(pid)
+            if entry.startswith(mark) and pid != os.getpid() and _started(pid):
+                found.setdefault(entry.removeprefix(mark).decode(errors="replace"), []).append(pid)
     return found
 
 
@@ -163,7 +164,9 @@ def _end_strays(folder: StackFolder, ending: Sequence[str]) -> None:
         return [pid for role, pids in marked(folder).items() if role in ending for pid in pids]
 
     # A killed leader's children end by themselves in a moment; one that was never written down does not.
-    for pid in strays():
+    if not (left := strays()):
+        return
+    for pid in left:
         _signal(pid, signal.SIGTERM)
     if not waiting.until(lambda: not strays(), 5):
         for pid in strays():

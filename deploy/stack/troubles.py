@@ -16,8 +16,11 @@ def troubles_of(url: str, token: str) -> Troubles | None:
     """From /metrics, measured every few seconds; None when the service does not answer."""
     import httpx
 
+    from deploy.trust import trusted_at
+
     try:
-        answer = httpx.get(f"{url}/metrics", headers={"authorization": f"Bearer {token}"}, timeout=5, trust_env=False)
+        bearer = {"authorization": f"Bearer {token}"}
+        answer = httpx.get(f"{url}/metrics", headers=bearer, timeout=5, verify=trusted_at(url), trust_env=False)
         answer.raise_for_status()
     except httpx.HTTPError:
         return None

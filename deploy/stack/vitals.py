@@ -11,6 +11,7 @@ from deploy.rabbitmq.management import Management
 from deploy.stack import stack
 from deploy.stack.credentials import SERVICES
 from deploy.stack.state import StackFolder
+from deploy.trust import trusted_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,9 @@ async def look(found: Mapping[str, Any], folder: StackFolder | None = None) -> L
 async def _vitals(found: Mapping[str, Any]) -> dict[str, Vitals]:
     import httpx
 
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-        answers = await asyncio.gather(
-            *(client.get(f"{found['services'][name]['url']}/metrics") for name in SERVICES), return_exceptions=True
-        )
+    urls = [found["services"][name]["url"] for name in SERVICES]
+    async with httpx.AsyncClient(verify=trusted_at(urls[0]), trust_env=False, timeout=5) as client:
+        answers = await asyncio.gather(*(client.get(f"{url}/metrics") for url in urls), return_exceptions=True)
     return {
         name: read(answer.text)
         for name, answer in zip(SERVICES, answers, strict=True)

@@ -33,6 +33,7 @@ from shared.money import Money
 from shared.origin import EXCHANGE
 from tests.builders import a_paid_order
 from tests.journeys.shop import Shop
+from tests.plain_http import PLAIN
 
 Deed = Callable[[AbstractChannel, str], Awaitable[Any]]
 """What is tried on a channel; the exchange is the one the user publishes to."""
@@ -207,7 +208,9 @@ async def test_a_shop_cannot_enter_another_installation_on_the_same_broker(taoba
 
 async def test_a_shop_cannot_read_the_management_api(taobao: Access, broker: Management) -> None:
     user, _, password = taobao.url.partition("://")[2].partition("@")[0].partition(":")
-    async with httpx.AsyncClient(base_url=f"http://{broker.place}", auth=(user, password), trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://{broker.place}", auth=(user, password), verify=PLAIN, trust_env=False
+    ) as client:
         answers = [(await client.get(path)).status_code for path in ("/api/whoami", "/api/queues", "/api/definitions")]
 
     assert set(answers) == {401}

@@ -11,6 +11,7 @@ import pytest
 from services.inventory import views
 from shared.events.products import ProductChanged, ProductCreated, ProductDeleted
 from shared.money import Money
+from tests.plain_http import PLAIN
 from tests.service.house import Bus, Client, House
 
 
@@ -33,7 +34,7 @@ async def found(inventory: Client, keyword: str, **more: Any) -> list[str]:
 
 def a_stranger_to(inventory: Client) -> Client:
     """Somebody without a token."""
-    return httpx.AsyncClient(base_url=inventory.base_url, trust_env=False)
+    return httpx.AsyncClient(base_url=inventory.base_url, verify=PLAIN, trust_env=False)
 
 
 async def test_a_shopper_finds_a_product_with_its_price_and_stock_without_a_token(inventory: Client, sku: str) -> None:
