@@ -3,6 +3,7 @@
 import asyncpg
 import pytest
 
+from shared.database import Database
 from shared.events.orders import OrderCancelled, OrderReleased
 from shared.events.payments import PaymentCaptured, PaymentFailed, PaymentReviewRequired, PaymentVoided
 from shared.events.stock import StockReleased
@@ -183,9 +184,13 @@ async def test_a_reservation_that_runs_out_during_review_leaves_the_decision_to_
 
 
 async def test_a_reservation_that_runs_out_before_anybody_is_asked_voids_the_charge(
-    payments: Client, sandbox: Client, bus: Bus, order_id: str
+    sandbox: Client, bus: Bus, database: Database, order_id: str
 ) -> None:
+    async def is_heard() -> bool:
+        return bool(await database.pool.fetchval("SELECT expired FROM payment WHERE order_id = $1", order_id))
+
     await bus.publish(StockReleased(order_id=order_id, reason="expired"), source="/orderbus/inventory")
+    await until(is_heard)  # each type of event has a queue of its own
     await order(bus, order_id, "card", "tok_ok")
 
     await bus.expect(PaymentVoided, order_id=order_id)
