@@ -1,11 +1,12 @@
 """What a load costs: read before and after it."""
 
-import re
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.stack.credentials import SERVICES
 from tests.load.installation import Installation
@@ -37,15 +38,15 @@ class Reading:
 async def read(installation: Installation) -> Reading:
     """Costs some milliseconds, none of them the services'."""
     async with httpx.AsyncClient(verify=PLAIN, trust_env=False, timeout=30) as client:
-        counters = (await client.get(installation.broker_counters)).raise_for_status().text
+        counted = _totals((await client.get(installation.broker_counters)).raise_for_status().text)
     statements = None
     if installation.counts_statements:
         ((statements,),) = await installation.servers.fetch(_STATEMENTS)
     return Reading(
         cpu={name: sum(map(_cpu_seconds, pids)) for name, pids in installation.pids.items()},
         memory=memory(installation),
-        published=_total(counters, "rabbitmq_global_messages_received_total"),
-        delivered=_total(counters, "rabbitmq_global_messages_routed_total"),
+        published=counted["rabbitmq_global_messages_received_total"],
+        delivered=counted["rabbitmq_global_messages_routed_total"],
         statements=statements,
     )
 
@@ -71,9 +72,10 @@ def _seconds(process: psutil.Process) -> float:
     return 0.0
 
 
-def _total(counters: str, name: str) -> int:
-    """Over all protocols. Raises LookupError when the broker counts nothing of that name."""
-    found: list[str] = re.findall(rf"^{name}{{.*}} (\d+)$", counters, re.MULTILINE)
-    if not found:
-        raise LookupError(f"RabbitMQ tells no {name}")
-    return sum(map(int, found))
+def _totals(text: str) -> dict[str, int]:
+    """What RabbitMQ has counted, by name, over all protocols; what it does not count is missing."""
+    totals: Counter[str] = Counter()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            totals[sample.name] += int(sample.value)
+    return dict(totals)
