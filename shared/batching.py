@@ -3,10 +3,12 @@ waits for it, with what comes next. Where orders come in, and come fast, each ba
 together travels on together, in one message from service to service, and the others need not gather again."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,27 +29,44 @@ FAST = 8, 0.16
 """So many within so many seconds are fast: fifty a second, and more than the handful that one order is."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Submitted(Generic[T]):
+    """What one caller has handed in, and waits for."""
+
+    read: Callable[[], Sequence[T]]
+    done: asyncio.Future[None]
+    patient: bool
+    size: int
+
+
 class Batcher(Generic[T]):
     """Joins what is submitted at the same time into one call of `handle`. A batch takes no further submission once it has
-    `limit` items; behind one that is patient, once it has twice as many, so that it does not end with it. What is submitted is
-    read only when it is taken, so that a backlog waits as bytes and not as objects. `gathers`: while much comes in, each batch
-    waits a moment for more."""
+    `limit` items, or `limit_bytes` of them; behind one that is patient, once it has twice as many, so that it does not end with
+    it. What is submitted is read only when it is taken, so that a backlog waits as bytes and not as objects. `gathers`: while
+    much comes in, each batch waits a moment for more."""
 
-    def __init__(self, handle: Callable[[list[T]], Awaitable[None]], limit: int, gathers: bool = False) -> None:
+    def __init__(
+        self,
+        handle: Callable[[list[T]], Awaitable[None]],
+        limit: int,
+        limit_bytes: float = math.inf,
+        gathers: bool = False,
+    ) -> None:
         self._handle = handle
         self._limit = limit
+        self._limit_bytes = limit_bytes
         self._gathers = gathers
-        self._waiting: deque[tuple[Callable[[], Sequence[T]], asyncio.Future[None], bool]] = deque()
+        self._waiting: deque[_Submitted[T]] = deque()
         self._waited_for = 0
         self._hurry = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._came: deque[float] = deque(maxlen=FAST[0])
 
-    async def submit(self, read: Callable[[], Sequence[T]], patient: bool = False) -> None:
+    async def submit(self, read: Callable[[], Sequence[T]], patient: bool = False, size: int = 0) -> None:
         """Returns when the items that `read` gives have been handled; raises what `read` raised, or `handle` for the batch
-        they were in. What is `patient` goes with the next that is not, if one comes soon."""
+        they were in. What is `patient` goes with the next that is not, if one comes soon. `size`: bytes, where they count."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((read, done, patient))
+        self._waiting.append(_Submitted(read, done, patient, size))
         if not patient:
             self._waited_for += 1
             self._hurry.set()
@@ -100,24 +119,27 @@ class Batcher(Generic[T]):
     def _next_batch(self) -> tuple[list[T], list[asyncio.Future[None]]]:
         items: list[T] = []
         awaited: list[asyncio.Future[None]] = []
-        is_patient, goes_alone = False, not self._waited_for
-        while self._waiting and (goes_alone or self._waited_for) and self._has_room(len(items), is_patient):
-            read, done, is_patient = self._waiting.popleft()
+        size, is_patient, goes_alone = 0, False, not self._waited_for
+        while self._waiting and (goes_alone or self._waited_for) and self._has_room(len(items), size, is_patient):
+            next = self._waiting.popleft()
+            is_patient = next.patient
             self._waited_for -= not is_patient
+            size += next.size
             try:
-                items += read()
+                items += next.read()
             except Exception as error:
-                _settle([done], error)
+                _settle([next.done], error)
             else:
-                awaited.append(done)
+                awaited.append(next.done)
         if not self._waited_for:
             self._hurry.clear()
         return items, awaited
 
-    def _has_room(self, count: int, is_patient: bool) -> bool:
+    def _has_room(self, count: int, size: int, is_patient: bool) -> bool:
         """Whether a batch of `count` items takes one more submission. It does not end with one that is patient: that goes with
         what comes next."""
-        return count < (2 if is_patient else 1) * self._limit
+        limits = 2 if is_patient else 1
+        return count < limits * self._limit and size < limits * self._limit_bytes
 
 
 def _settle(awaited: Sequence[asyncio.Future[None]], error: BaseException | None) -> None:

@@ -25,7 +25,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """A message larger than this is refused unread: the largest batch we write is far smaller."""
 
 MAX_EVENTS = 10_000
-"""Of one batch: four megabytes of commas would become two million dead letters. We write two hundred."""
+"""Of one batch: four megabytes of commas would become two million dead letters. We write a thousand."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """CloudEvents 1.0 has them in no attribute, and Postgres keeps no NUL."""

@@ -51,7 +51,10 @@ event_age = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200),
 )
 batch_events = Histogram(
-    "orderbus_batch_events", "Events handled in one transaction.", ["type"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+    "orderbus_batch_events",
+    "Events handled in one transaction.",
+    ["type"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000),
 )
 events_published = Counter("orderbus_events_published_total", "Events the broker has confirmed.", ["type"])
 publish_failures = Counter("orderbus_publish_failures_total", "Events not published; they stay in the outbox.", ["type"])

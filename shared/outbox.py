@@ -18,7 +18,7 @@ from shared.seldom import Seldom
 
 log = structlog.get_logger()
 
-MAX_MESSAGE_EVENTS = 200
+MAX_MESSAGE_EVENTS = 1_000
 MAX_MESSAGE_BYTES = 512 * 1024
 TAKEN_AT_ONCE = 2_000
 

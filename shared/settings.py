@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     pool_size: int = Field(8, ge=2, description="Connections to Postgres per process.")
     prefetch: int = Field(100, ge=1, description="Messages in hand per queue and process; a message may hold many events.")
     batch_events: int = Field(
-        500, ge=1, description="A transaction takes no further message once it has so many events; a message may hold many."
+        1_000, ge=1, description="A transaction takes no further message once it has so many events; a message may hold many."
     )
     partner_calls: int = Field(64, ge=1, le=1000, description="Calls to a partner that a process has under way at a time.")
     inbox_days: int = Field(

@@ -57,7 +57,7 @@ def dashboard() -> Dashboard:
                 f"{service}.{event_type}",
                 f'sum(rabbitmq_detailed_queue_messages{{queue="{service}.{event_type}"}})',
                 "short",
-                "Messages there and in hand. One holds up to 200 events.",
+                "Messages there and in hand. One holds up to a thousand events.",
                 bad_from(1000, 100),
                 width=WIDTH,
             )

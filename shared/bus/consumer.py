@@ -36,6 +36,13 @@ STOPPED_WITHIN = 10
 """Seconds for what is in hand to be handled. With what partners are given, and what is announced, it is less than the half minute
 after which a process is killed."""
 
+BATCH_BYTES = 1 * 1024 * 1024
+"""A transaction takes no further message once it has so many bytes of them: fifty lines are as much work as fifty orders."""
+
+AT_A_TIME = 4
+"""Messages that have come back and are read, and handled: a crash under load leaves a hundred for each queue, and as objects they
+take ten times the room."""
+
 SUSPICIOUS = 3
 """A message that has come back so often may be one that kills. Who starts takes it with nothing else in hand: what is in hand
 beside one that kills comes back with it, and would end with it."""
@@ -56,6 +63,15 @@ async def _take(received: Received, receive: Receive) -> None:
         await received.raw.reject()
     else:
         await received.raw.ack()
+
+
+def _apart(events: Sequence[Event], times_back: int) -> Sequence[Sequence[Event]]:
+    """A message that has come back, as it is handled. Once: whole, for mostly the process was killed, or the broker lost, and
+    nothing is wrong with it. Again: whatever kills the process must not take its neighbours along, so each event goes alone, and
+    never in the same order."""
+    if times_back > 1:
+        return [[event] for event in random.sample(events, len(events))]
+    return [events] if events else []
 
 
 async def _decode(message: StreamMessage[AbstractIncomingMessage]) -> Received:
@@ -82,10 +98,12 @@ class Consumer:
             handle: Batcher[Event](
                 partial(inbox.handle, database, handle),
                 settings.batch_events,
+                BATCH_BYTES,
                 gathers=subscriptions.hears_only_others(handle),  # what others say comes in here
             )
             for handle in {subscription.handle for subscription in subscriptions.values()}
         }
+        self._coming_back = asyncio.Semaphore(AT_A_TIME)
         self._receivers: dict[str, Receive] = {}
         for subscription in subscriptions.values():
             self._hear(subscription, settings.prefetch)
@@ -178,12 +196,11 @@ class Consumer:
                 return decoded.events
 
             if received.raw.redelivered:
-                # whatever kills the process must not take its neighbours along: alone, and never in the same order
-                events = read()
-                for event in random.sample(events, len(events)):
-                    await inbox.handle(self._database, subscription.handle, [event])
+                async with self._coming_back:
+                    for events in _apart(read(), received.times_back):
+                        await inbox.handle(self._database, subscription.handle, events)
             else:
-                await batcher.submit(read, subscription.patient)
+                await batcher.submit(read, subscription.patient, len(received.raw.body))
             await self._keep_unreadable(event_type, unreadable)
 
         self._receivers[queue] = receive

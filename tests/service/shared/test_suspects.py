@@ -1,8 +1,9 @@
 """What has come back often may be what kills whoever takes it: a process that starts takes it with nothing else in hand."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import aio_pika
@@ -13,7 +14,9 @@ from aio_pika.robust_channel import RobustChannel
 
 from services.orders.main import service
 from shared.bus.broker import dead_queue_name, queue_name
-from shared.bus.consumer import SUSPICIOUS, Consumer
+from shared.bus.consumer import AT_A_TIME, SUSPICIOUS, Consumer
+from shared.bus.received import Received
+from shared.codec import Decoded
 from shared.database import Database, Tx, connect
 from shared.events import Event
 from shared.events.orders import OrderPaid
@@ -46,9 +49,14 @@ class Handler:
 
 async def say(broker: Channel, *events: Event) -> None:
     """Each in a message of its own."""
+    await say_together(broker, *([event] for event in events))
+
+
+async def say_together(broker: Channel, *messages: Sequence[Event]) -> None:
+    """All events of a message in one."""
     bus = Bus(broker, await broker.get_exchange(EXCHANGE))
-    for event in events:
-        await bus.publish(event, source="/shops/a")
+    for events in messages:
+        await bus.publish(*events, source="/shops/a")
 
 
 async def come_back(settings: Settings, broker: Channel, times: int) -> None:
@@ -140,6 +148,74 @@ async def test_what_has_come_back_seldom_waits_for_nobody(settings: Settings, br
         await consumer.stop()
 
     assert sorted(in_hand) == [[f"{order_id}-{n}"] for n in range(3)]
+
+
+async def test_a_message_that_has_come_back_once_is_handled_whole_and_with_no_other(
+    settings: Settings, broker: Channel, order_id: str, sku: str
+) -> None:
+    messages = [[f"{order_id}-{n}-{place}" for place in range(3)] for n in range(2)]
+    await say_together(broker, *([a_paid_order(order_id=id, sku=sku) for id in ids] for ids in messages))
+    await come_back(settings, broker, 1)
+    handler = Handler()
+
+    async with consuming(settings, handler) as consumer:
+        given = [await handler.given.get() for _ in messages]
+        for _ in messages:
+            handler.may_go_on.release()
+        await consumer.stop()
+
+    assert sorted(given) == messages
+    assert await ready(broker) == 0
+
+
+async def test_of_a_message_that_has_come_back_again_each_event_is_handled_alone(
+    settings: Settings, broker: Channel, order_id: str, sku: str
+) -> None:
+    ids = [f"{order_id}-{place}" for place in range(3)]
+    await say_together(broker, [a_paid_order(order_id=id, sku=sku) for id in ids])
+    await come_back(settings, broker, 2)
+    handler = Handler()
+
+    async with consuming(settings, handler) as consumer:
+        given = []
+        for _ in ids:
+            given.append(await handler.given.get())
+            assert handler.given.empty()
+            handler.may_go_on.release()
+        await consumer.stop()
+
+    assert sorted(given) == [[id] for id in ids]
+    assert await ready(broker) == 0
+
+
+async def test_of_many_that_have_come_back_few_are_read_at_a_time(
+    settings: Settings, broker: Channel, order_id: str, sku: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, reading = AT_A_TIME + 3, 0
+    read = Received.read
+
+    def counted(*args: Any) -> Decoded:
+        nonlocal reading
+        reading += 1
+        return read(*args)
+
+    monkeypatch.setattr(Received, "read", counted)
+    await say(broker, *(a_paid_order(order_id=f"{order_id}-{n}", sku=sku) for n in range(count)))
+    await come_back(settings, broker, 1)
+    handler = Handler()
+
+    async with consuming(settings, handler) as consumer:
+        for in_hand in range(count):
+            await handler.given.get()
+            assert reading <= in_hand + AT_A_TIME
+            if in_hand >= AT_A_TIME - 1:
+                handler.may_go_on.release()
+        assert await ready(broker) == 0
+        for _ in range(AT_A_TIME - 1):
+            handler.may_go_on.release()
+        await consumer.stop()
+
+    assert reading == count
 
 
 async def listeners(broker: Channel) -> list[int | None]:

@@ -44,6 +44,34 @@ async def test_a_batch_takes_nothing_more_once_it_has_reached_its_limit() -> Non
     assert [len(batch) for batch in batches] == [3, 7, 1]
 
 
+async def test_a_batch_takes_nothing_more_once_it_is_as_large_as_it_may_be() -> None:
+    batches: list[list[int]] = []
+
+    async def handle(items: list[int]) -> None:
+        batches.append(items)
+        await asyncio.sleep(0)
+
+    batcher = Batcher(handle, limit=100, limit_bytes=3)
+    await asyncio.gather(*(batcher.submit(partial(list, [size]), size=size) for size in (1, 1, 1, 7, 2, 2, 1)))
+
+    assert batches == [[1, 1, 1], [7], [2, 2], [1]]
+
+
+async def test_a_batch_that_is_large_does_not_end_with_what_is_patient() -> None:
+    batches: list[list[str]] = []
+
+    async def handle(items: list[str]) -> None:
+        batches.append(items)
+        await asyncio.sleep(0)
+
+    batcher = Batcher(handle, limit=100, limit_bytes=2)
+    await asyncio.gather(
+        *(batcher.submit(partial(list, [name]), name == "patient", size=1) for name in ("one", "patient", "next", "after"))
+    )
+
+    assert batches == [["one", "patient", "next"], ["after"]]
+
+
 async def test_everyone_in_a_failed_batch_hears_of_it_and_the_next_goes_on() -> None:
     async def handle(items: list[int]) -> None:
         if 13 in items:
