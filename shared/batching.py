@@ -121,16 +121,16 @@ class Batcher(Generic[T]):
         awaited: list[asyncio.Future[None]] = []
         size, is_patient, goes_alone = 0, False, not self._waited_for
         while self._waiting and (goes_alone or self._waited_for) and self._has_room(len(items), size, is_patient):
-            next = self._waiting.popleft()
-            is_patient = next.patient
+            submitted = self._waiting.popleft()
+            is_patient = submitted.patient
             self._waited_for -= not is_patient
-            size += next.size
+            size += submitted.size
             try:
-                items += next.read()
+                items += submitted.read()
             except Exception as error:
-                _settle([next.done], error)
+                _settle([submitted.done], error)
             else:
-                awaited.append(next.done)
+                awaited.append(submitted.done)
         if not self._waited_for:
             self._hurry.clear()
         return items, awaited

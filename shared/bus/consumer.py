@@ -36,8 +36,8 @@ STOPPED_WITHIN = 10
 """Seconds for what is in hand to be handled. With what partners are given, and what is announced, it is less than the half minute
 after which a process is killed."""
 
-BATCH_BYTES = 1 * 1024 * 1024
-"""A transaction takes no further message once it has so many bytes of them: fifty lines are as much work as fifty orders."""
+BATCH_BYTES = 1024 * 1024
+"""A transaction takes no further message once it has so many bytes of them: an order of fifty lines is the work of many."""
 
 AT_A_TIME = 4
 """Messages that have come back and are read, and handled: a crash under load leaves a hundred for each queue, and as objects they
