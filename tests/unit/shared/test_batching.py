@@ -4,11 +4,20 @@ import asyncio
 import itertools
 from functools import partial
 from types import SimpleNamespace
+from typing import TypeVar
 
 import pytest
 
 from shared import batching
 from shared.batching import Batcher
+
+T = TypeVar("T")
+
+
+async def note(batches: list[list[T]], items: list[T]) -> None:
+    """Handles them, and lets others go on."""
+    batches.append(items)
+    await asyncio.sleep(0)
 
 
 async def test_what_arrives_while_a_batch_runs_is_the_next_batch() -> None:
@@ -33,12 +42,7 @@ async def test_what_arrives_while_a_batch_runs_is_the_next_batch() -> None:
 
 async def test_a_batch_takes_nothing_more_once_it_has_reached_its_limit() -> None:
     batches: list[list[int]] = []
-
-    async def handle(items: list[int]) -> None:
-        batches.append(items)
-        await asyncio.sleep(0)
-
-    batcher = Batcher(handle, limit=3)
+    batcher = Batcher(partial(note, batches), limit=3)
     await asyncio.gather(*(batcher.submit(partial(list, items)) for items in ([1], [2, 2], [3, 3], [4] * 5, [5])))
 
     assert [len(batch) for batch in batches] == [3, 7, 1]
@@ -46,12 +50,7 @@ async def test_a_batch_takes_nothing_more_once_it_has_reached_its_limit() -> Non
 
 async def test_a_batch_takes_nothing_more_once_it_is_as_large_as_it_may_be() -> None:
     batches: list[list[int]] = []
-
-    async def handle(items: list[int]) -> None:
-        batches.append(items)
-        await asyncio.sleep(0)
-
-    batcher = Batcher(handle, limit=100, limit_bytes=3)
+    batcher = Batcher(partial(note, batches), limit=100, limit_bytes=3)
     await asyncio.gather(*(batcher.submit(partial(list, [size]), size=size) for size in (1, 1, 1, 7, 2, 2, 1)))
 
     assert batches == [[1, 1, 1], [7], [2, 2], [1]]
@@ -59,12 +58,7 @@ async def test_a_batch_takes_nothing_more_once_it_is_as_large_as_it_may_be() -> 
 
 async def test_a_batch_that_is_large_does_not_end_with_what_is_patient() -> None:
     batches: list[list[str]] = []
-
-    async def handle(items: list[str]) -> None:
-        batches.append(items)
-        await asyncio.sleep(0)
-
-    batcher = Batcher(handle, limit=100, limit_bytes=2)
+    batcher = Batcher(partial(note, batches), limit=100, limit_bytes=2)
     await asyncio.gather(
         *(batcher.submit(partial(list, [name]), name == "patient", size=1) for name in ("one", "patient", "next", "after"))
     )
